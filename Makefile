@@ -1,0 +1,77 @@
+# From spikes to models. `make help` lists what there is to make.
+
+SHELL := bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+ENV := .venv/.installed
+NOTEBOOKS := $(patsubst content/%.md,build/notebooks/%.ipynb,$(shell grep -l '{code-cell}' content/*.md))
+PAGES := $(wildcard content/*.md content/images/* content/references.bib) _config.yml _toc.yml
+
+.PHONY: help book serve test test-recorded notebooks data lint lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+$(ENV): requirements.txt pyproject.toml
+	@$(PYTHON) tools/preflight.py
+	@echo "Installing the course into .venv (about a minute) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+book: $(ENV) ## execute the chapters and build the website (the first time also installs)
+	@$(BIN)/python tools/execute.py
+	@$(MAKE) --no-print-directory _build/html/index.html
+	@echo "The website is in _build/html. To read it, type:  make serve"
+
+# A failed build leaves no half-built site: the next run starts from the sources
+# and cannot pass by finding the pages that were written before the failure.
+_build/html/index.html: $(PAGES) build/status.md
+	@$(BIN)/jupyter-book build . --quiet -W -n --keep-going \
+	  || { rm -rf _build/html _build/.doctrees; exit 1; }
+	@touch $@
+
+serve: ## show the website at http://127.0.0.1:8000
+	@test -e _build/html/index.html || { echo "Type first:  make book"; exit 1; }
+	@$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
+
+test: $(ENV) lint $(NOTEBOOKS) ## check the chapters, test the helpers, run every notebook
+	@$(BIN)/python -m pytest -n 2 --nbmake --nbmake-timeout=300 --durations=15 -m "not network" \
+	  tests build/notebooks
+
+test-recorded: $(ENV) ## compare the course's numbers with the real recording (needs the network)
+	@$(BIN)/python -m pytest -m network tests
+
+build/notebooks/%.ipynb: content/%.md $(ENV)
+	@mkdir -p build/notebooks
+	@$(BIN)/jupytext --quiet --to ipynb --output $@ $<
+
+notebooks: $(NOTEBOOKS) ## make the notebooks: complete, and for participants (without solutions)
+	@$(BIN)/jupyter nbconvert --log-level WARN --to notebook --clear-output \
+	  --TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_cell_tags=solution \
+	  --output-dir build/participant $(NOTEBOOKS)
+	@echo "Complete notebooks: build/notebooks    For participants: build/participant"
+
+data: $(ENV) ## download the recording, or say why it is simulated
+	@$(BIN)/python -c "import workshop_utils; print(workshop_utils.fetch_data('allen_478498617.nwb'))"
+
+lint: $(ENV) $(NOTEBOOKS) ## check the style of the code
+	@$(BIN)/ruff check --quiet workshop_utils tests tools build/notebooks
+	@$(BIN)/ruff format --quiet --check workshop_utils tests tools
+
+lock: ## renew requirements.txt and requirements-gpu.txt (needs uv)
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header requirements.in -o requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header -c requirements.txt requirements-gpu.in -o requirements-gpu.txt
+
+clean: ## remove what was built (not the environment, not the downloaded data)
+	rm -rf _build build

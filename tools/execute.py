@@ -1,0 +1,146 @@
+"""Execute the chapters into Jupyter Book's cache, and write the status table.
+
+`jupyter-book build` would execute the chapters too: one after the other, without
+noticing a changed `workshop_utils` or lock, and without measuring memory. This script
+adds those three things. The build then finds every chapter in the cache.
+
+Usage: python tools/execute.py        (from the top of the repository; `make book` does it)
+"""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import platform
+import shutil
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from importlib.metadata import version
+from pathlib import Path
+
+import jupytext
+import yaml
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from jupyter_cache.executors.utils import single_nb_execution
+
+from workshop_utils import fetch_data, is_simulated
+
+ROOT = Path(__file__).resolve().parents[1]
+CACHE = ROOT / "_build" / ".jupyter_cache"
+STATUS = ROOT / "build" / "status.md"
+RECORDS = ROOT / "_build" / "executions.json"
+CELL_TIMEOUT_S = 300
+WORKERS = 2
+
+
+def chapters():
+    """Return the paths of the executable chapters, in the order of `_toc.yml`."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    files = [toc["root"]] + [c["file"] for p in toc["parts"] for c in p["chapters"]]
+    paths = [ROOT / f"{name}.md" for name in files]
+    return [p for p in paths if "\n```{code-cell}" in p.read_text(encoding="utf-8")]
+
+
+def fingerprint(source):
+    """Return a hash of everything that changes results without changing a chapter."""
+    digest = hashlib.sha256(f"{source} {sys.version}".encode())
+    for path in [ROOT / "requirements.txt", *sorted((ROOT / "workshop_utils").glob("*.py"))]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def execute(path):
+    """Execute one chapter; return its notebook, seconds, peak memory in MB and error.
+
+    Runs in a process of its own, so that the only child whose memory is counted is
+    this chapter's kernel.
+    """
+    notebook = jupytext.read(path)
+    result = single_nb_execution(
+        notebook, cwd=str(path.parent), timeout=CELL_TIMEOUT_S, allow_errors=False
+    )
+    try:
+        import resource
+    except ImportError:  # Windows does not keep this number
+        peak_mb = None
+    else:
+        unit = 1 if platform.system() == "Darwin" else 1024
+        peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 1e6
+    return notebook, result.time, peak_mb, result.exc_string
+
+
+def write_status(records, source):
+    """Write the table that the status page includes."""
+    packages = ("nemos", "pynapple", "jax", "numpy", "jupyter-book")
+    lines = [
+        "| chapter | seconds | peak memory (MB) | executed on |",
+        "|---|---:|---:|---|",
+    ]
+    for path in chapters():
+        record = records[path.stem]
+        memory = "not measured" if record["peak_mb"] is None else f"{record['peak_mb']:.0f}"
+        lines.append(
+            f"| {{doc}}`{path.stem}` | {record['seconds']:.1f} | {memory} | {record['date']} |"
+        )
+    lines += [
+        "",
+        f"Data of chapters 2 to 8: **{source}**. Python {platform.python_version()} on "
+        f"{platform.system()} {platform.machine()} with {os.cpu_count()} processors; "
+        + ", ".join(f"{name} {version(name)}" for name in packages)
+        + ".",
+        "",
+    ]
+    STATUS.parent.mkdir(exist_ok=True)
+    STATUS.write_text("\n".join(lines), encoding="utf-8")
+
+
+def main():
+    source = "simulated" if is_simulated(fetch_data("allen_478498617.nwb")) else "recorded"
+    os.environ["WORKSHOP_DATA_SOURCE"] = source  # one source for all chapters of a build
+
+    records = json.loads(RECORDS.read_text()) if RECORDS.exists() else {}
+    if records.get("fingerprint") != fingerprint(source):
+        shutil.rmtree(CACHE, ignore_errors=True)
+        records = {"fingerprint": fingerprint(source)}
+    cache = get_cache(CACHE)
+
+    todo = []
+    for path in chapters():
+        try:
+            cache.match_cache_notebook(jupytext.read(path))
+            records[path.stem]
+        except KeyError:
+            todo.append(path)
+    failed = []
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(WORKERS, mp_context=context, max_tasks_per_child=1) as pool:
+        jobs = {pool.submit(execute, path): path for path in todo}
+        for job in as_completed(jobs):
+            path = jobs[job]
+            notebook, seconds, peak_mb, error = job.result()
+            if error:
+                failed.append(path.name)
+                print(f"{path.name} failed:\n{error}", file=sys.stderr)
+                continue
+            cache.cache_notebook_bundle(
+                CacheBundleIn(notebook, str(path), data={"execution_seconds": seconds}),
+                check_validity=False,
+                overwrite=True,
+            )
+            date = time.strftime("%Y-%m-%d")
+            records[path.stem] = {"seconds": seconds, "peak_mb": peak_mb, "date": date}
+            print(f"executed {path.name}: {seconds:.1f} s")
+
+    RECORDS.write_text(json.dumps(records))
+    if failed:
+        print("Chapters that failed: " + ", ".join(sorted(failed)), file=sys.stderr)
+        return 1
+    if todo or not STATUS.exists():
+        write_status(records, source)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

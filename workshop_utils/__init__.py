@@ -1,0 +1,30 @@
+"""Helpers of the course "From spikes to models".
+
+Importing this package opens no connection, prints nothing and changes no setting.
+"""
+
+from workshop_utils.data import (
+    DATASETS,
+    DataError,
+    Dataset,
+    fetch_data,
+    is_simulated,
+    load_grasshopper,
+)
+from workshop_utils.plot import plot_pulses, plot_spikes, plot_tuning
+from workshop_utils.simulate import simulate_recording
+from workshop_utils.stream import serve_folder
+
+__all__ = [
+    "DATASETS",
+    "DataError",
+    "Dataset",
+    "fetch_data",
+    "is_simulated",
+    "load_grasshopper",
+    "plot_pulses",
+    "plot_spikes",
+    "plot_tuning",
+    "serve_folder",
+    "simulate_recording",
+]
