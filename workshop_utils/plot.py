@@ -128,7 +128,7 @@ def plot_pulses(
     axes["current"].plot(current.t, current.d, color="0.3", linewidth=0.8)
     axes["current"].set_ylabel("Current (pA)")
     axes["rate"].set(ylabel="Rate (Hz)", xlabel="Time (s)")
-    for label, rate, color, style in curves:
+    for _, rate, color, style in curves:
         axes["rate"].plot(rate.t, rate.d, color=color, linestyle=style, linewidth=1)
 
     for i, grey in zip(range(len(pulses)), PULSE_GREYS, strict=False):
