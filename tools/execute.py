@@ -1,4 +1,4 @@
-"""Execute the chapters into Jupyter Book's cache, and write the status table.
+"""Execute the chapters into Jupyter Book's cache, and describe the build for its pages.
 
 `jupyter-book build` would execute the chapters too: one after the other, without
 noticing a changed `workshop_utils` or lock, and without measuring memory. This script
@@ -24,15 +24,19 @@ import yaml
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.executors.utils import single_nb_execution
+from traitlets.config import Config
 
 from workshop_utils import fetch_data, is_simulated
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / "_build" / ".jupyter_cache"
 STATUS = ROOT / "build" / "status.md"
+SOURCE = ROOT / "build" / "source.md"
 RECORDS = ROOT / "_build" / "executions.json"
 CELL_TIMEOUT_S = 300
 WORKERS = 2
+# Kernels print a warning when what they exchange with the client is not encrypted.
+ENCRYPTED = Config({"KernelManager": {"transport_encryption": "auto"}})
 
 
 def chapters():
@@ -59,7 +63,11 @@ def execute(path):
     """
     notebook = jupytext.read(path)
     result = single_nb_execution(
-        notebook, cwd=str(path.parent), timeout=CELL_TIMEOUT_S, allow_errors=False
+        notebook,
+        cwd=str(path.parent),
+        timeout=CELL_TIMEOUT_S,
+        allow_errors=False,
+        config=ENCRYPTED,
     )
     try:
         import resource
@@ -72,7 +80,7 @@ def execute(path):
 
 
 def write_status(records, source):
-    """Write the table that the status page includes."""
+    """Write the table that the status page includes, and the welcome page's word on the data."""
     packages = ("nemos", "pynapple", "jax", "numpy", "jupyter-book")
     lines = [
         "| chapter | seconds | peak memory (MB) | executed on |",
@@ -94,6 +102,11 @@ def write_status(records, source):
     ]
     STATUS.parent.mkdir(exist_ok=True)
     STATUS.write_text("\n".join(lines), encoding="utf-8")
+    SOURCE.write_text(
+        ":::{admonition} This site\n:class: important\n"
+        f"The pages you are reading were built on the **{source}** neuron.\n:::\n",
+        encoding="utf-8",
+    )
 
 
 def main():

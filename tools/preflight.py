@@ -16,11 +16,7 @@ def find_problems():
     """Return a list of messages, one for each thing that is missing."""
     problems = []
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
-        found = [
-            name
-            for name in ("python3.13", "python3.12", "python3.11")
-            if shutil.which(name)
-        ]
+        found = [name for name in ("python3.13", "python3.12", "python3.11") if shutil.which(name)]
         if found:
             advice = "This computer has one. Type:  make book PYTHON=" + found[0]
         else:
@@ -29,15 +25,16 @@ def find_problems():
                 "  make book PYTHON=python3.12"
             )
         problems.append(
-            "%s is Python %d.%d, but the course needs Python 3.11, 3.12 or 3.13.\n%s"
-            % (sys.executable, sys.version_info[0], sys.version_info[1], advice)
+            "{} is Python {}.{}, but the course needs Python 3.11, 3.12 or 3.13.\n{}".format(
+                sys.executable, sys.version_info[0], sys.version_info[1], advice
+            )
         )
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError:
         problems.append(
-            "This Python cannot make virtual environments (the module venv or ensurepip is missing).\n"
+            "This Python cannot make virtual environments (venv or ensurepip is missing).\n"
             "On Debian or Ubuntu type:  sudo apt install python3-venv\n"
             "Elsewhere, install Python from python.org or conda."
         )
@@ -45,8 +42,8 @@ def find_problems():
     installed = os.path.exists(os.path.join(".venv", ".installed"))
     if not installed and free_gb < NEEDED_GB:
         problems.append(
-            "Only %.1f GB are free on the disk that holds this folder; the course needs %.0f GB.\n"
-            "Free some space, or clone the course to another disk." % (free_gb, NEEDED_GB)
+            "Only {:.1f} GB are free on the disk that holds this folder, of {:.0f} GB needed.\n"
+            "Free some space, or clone the course to another disk.".format(free_gb, NEEDED_GB)
         )
     return problems
 
