@@ -5,6 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
+REQUIREMENTS ?= requirements.txt
 ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
 else
@@ -19,11 +20,11 @@ PAGES := $(wildcard content/*.md content/images/* content/references.bib) _confi
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
-$(ENV): requirements.txt pyproject.toml
+$(ENV): $(REQUIREMENTS) pyproject.toml
 	@$(PYTHON) tools/preflight.py
 	@echo "Installing the course into .venv (about a minute) ..."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(REQUIREMENTS)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -44,7 +45,7 @@ serve: ## show the website at http://127.0.0.1:8000
 	@$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
 
 test: $(ENV) lint $(NOTEBOOKS) ## check the chapters, test the helpers, run every notebook
-	@$(BIN)/python -m pytest -n 2 --nbmake --nbmake-timeout=300 --durations=15 -m "not network" \
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --nbmake --nbmake-timeout=300 --durations=15 -m "not network" \
 	  tests build/notebooks
 
 test-recorded: $(ENV) ## compare the course's numbers with the real recording (needs the network)

@@ -1,0 +1,38 @@
+"""What several test files share."""
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from workshop_utils import fetch_data, is_simulated
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure(config):
+    """Decide once where the data come from, for every test and every notebook of this run."""
+    if not hasattr(config, "workerinput") and "network" != config.getoption("-m"):
+        simulated = is_simulated(fetch_data("allen_478498617.nwb"))
+        os.environ["WORKSHOP_DATA_SOURCE"] = "simulated" if simulated else "recorded"
+
+
+def pages():
+    """Return the paths of all pages, in the order of `_toc.yml`."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    names = [toc["root"]] + [c["file"] for part in toc["parts"] for c in part["chapters"]]
+    return [ROOT / f"{name}.md" for name in names]
+
+
+def chapters():
+    """Return the paths of the pages that hold code."""
+    return [p for p in pages() if p.exists() and "{code-cell}" in p.read_text(encoding="utf-8")]
+
+
+@pytest.fixture(scope="session")
+def stand_in():
+    """Path of the simulated recording that the present code makes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORKSHOP_DATA_SOURCE", "simulated")
+        return fetch_data("allen_478498617.nwb")

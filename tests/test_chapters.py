@@ -1,0 +1,129 @@
+"""Chapters without running them: order, front matter, exercises, pairing."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+
+import jupytext
+import pytest
+from conftest import ROOT, chapters, pages
+from nbconvert.preprocessors import TagRemovePreprocessor
+from traitlets.config import Config
+
+FRONT_MATTER = """\
+---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+    format_version: 0.13
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+"""
+
+each_chapter = pytest.mark.parametrize("path", chapters(), ids=lambda p: p.stem)
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def test_every_page_is_in_the_table_of_contents():
+    assert sorted(pages()) == sorted((ROOT / "content").glob("*.md"))
+
+
+@each_chapter
+def test_front_matter(path):
+    assert path.read_text(encoding="utf-8").startswith(FRONT_MATTER)
+
+
+@each_chapter
+def test_anatomy(path):
+    text = path.read_text(encoding="utf-8")
+    code_free = re.sub(r"^```\{code-cell\}.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    assert len(re.findall(r"^# ", code_free, re.MULTILINE)) == 1
+    parts = ["**You will learn to**", "**Before you start**", "## What you learned", "**Next**"]
+    positions = [code_free.find(part) for part in parts]
+    assert -1 not in positions
+    assert positions == sorted(positions)
+
+
+@each_chapter
+def test_exercises_have_valid_stubs_and_solutions(path):
+    text = path.read_text(encoding="utf-8")
+    asked = re.findall(r"^```\{exercise-start\}.*\n:label: (\S+)", text, re.MULTILINE)
+    solved = re.findall(r"^```\{solution-start\} (\S+)", text, re.MULTILINE)
+    assert asked, "a chapter has exercises"
+    assert asked == solved
+    assert len(set(asked)) == len(asked)
+
+    cells = jupytext.read(path).cells
+    starts = [i for i, c in enumerate(cells) if "{exercise-start}" in c.source]
+    for start, label in zip(starts, asked, strict=True):
+        assert "**Target:**" in cells[start].source, label
+        assert "{dropdown} Hint" in cells[start].source, label
+        stub, opening, *rest = cells[start + 1 :]
+        assert tags(stub) == ["exercise", "skip-execution"], label
+        assert "..." in stub.source, f"{label}: a stub leaves something to do"
+        ast.parse(stub.source)
+        assert f"{{solution-start}} {label}" in opening.source
+        end = next(i for i, c in enumerate(rest) if "{solution-end}" in c.source)
+        solution = [opening, *rest[: end + 1]]
+        assert any(c.cell_type == "code" for c in solution), f"{label}: no code in the solution"
+        assert all("solution" in tags(c) for c in solution), label
+
+
+def test_labels_of_exercises_are_unique():
+    text = "\n".join(path.read_text(encoding="utf-8") for path in chapters())
+    labels = re.findall(r"^:label: (\S+)", text, re.MULTILINE)
+    assert len(labels) == len(set(labels))
+
+
+@each_chapter
+def test_participants_get_no_solutions(path):
+    options = {"enabled": True, "remove_cell_tags": {"solution"}}
+    remover = TagRemovePreprocessor(config=Config({"TagRemovePreprocessor": options}))
+    notebook, _ = remover.preprocess(jupytext.read(path), {})
+    text = "\n".join(cell.source for cell in notebook.cells)
+    assert "{solution-start}" not in text
+    assert "{solution-end}" not in text
+    assert "{exercise-start}" in text
+    assert any("exercise" in tags(cell) for cell in notebook.cells)
+
+
+@each_chapter
+def test_no_hidden_machinery(path):
+    code = "\n".join(c.source for c in jupytext.read(path).cells if c.cell_type == "code")
+    for unwanted in ("import *", "!pip", "%pip", "filterwarnings", "simplefilter"):
+        assert unwanted not in code
+
+
+@pytest.fixture(scope="module")
+def paired(tmp_path_factory):
+    """A copy of the chapters, paired by the project's jupytext.toml."""
+    folder = tmp_path_factory.mktemp("pairing")
+    shutil.copy(ROOT / "jupytext.toml", folder)
+    (folder / "content").mkdir()
+    for path in chapters():
+        shutil.copy(path, folder / "content")
+    sync(folder, *(f"content/{path.name}" for path in chapters()))
+    return folder
+
+
+def sync(folder, *files):
+    command = [sys.executable, "-m", "jupytext", "--quiet", "--sync", *files]
+    subprocess.run(command, cwd=folder, check=True)
+
+
+@each_chapter
+def test_round_trip_changes_nothing(paired, path):
+    notebook = paired / "build" / "notebooks" / f"{path.stem}.ipynb"
+    copy = paired / "content" / path.name
+    copy.unlink()  # so that it must come back from the notebook
+    sync(paired, f"build/notebooks/{notebook.name}")
+    assert copy.read_text(encoding="utf-8") == path.read_text(encoding="utf-8")

@@ -1,0 +1,235 @@
+"""Data: delivered and verified, or replaced with a notice; never silently swapped."""
+
+import hashlib
+import os
+import shutil
+import socket
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from workshop_utils import (
+    DATASETS,
+    DataError,
+    data,
+    fetch_data,
+    is_simulated,
+    load_grasshopper,
+    serve_folder,
+)
+
+NAME = "allen_478498617.nwb"
+CONTENT = b"as good as a recording" * 1000
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """An empty cache folder, and no setting from outside."""
+    monkeypatch.setenv("WORKSHOP_DATA_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("WORKSHOP_DATA_SOURCE", raising=False)
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def with_stand_in(cache, stand_in):
+    """The cache holds the stand-in already, which takes seconds to make."""
+    shutil.copytree(stand_in.parent, cache / stand_in.parent.name)
+
+
+@pytest.fixture
+def served(tmp_path):
+    """Folder and address of a web server."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    return folder, serve_folder(folder)
+
+
+def register(monkeypatch, *urls, content=CONTENT):
+    """Make the registry say that the recording is `content`, at `urls`."""
+    checksum = hashlib.sha256(content).hexdigest()
+    changed = replace(DATASETS[NAME], urls=urls, sha256=checksum)
+    monkeypatch.setitem(DATASETS, NAME, changed)
+
+
+def unused_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def files(folder):
+    return sorted(p.name for p in folder.rglob("*") if p.is_file()) if folder.exists() else []
+
+
+def test_unknown_name_lists_the_known_ones():
+    with pytest.raises(ValueError, match=r"no data set named 'alen.nwb'.*allen_478498617\.nwb"):
+        fetch_data("alen.nwb")
+
+
+def test_unknown_source(monkeypatch):
+    monkeypatch.setenv("WORKSHOP_DATA_SOURCE", "real")
+    with pytest.raises(ValueError, match=r"'real'.*auto, recorded, simulated"):
+        fetch_data(NAME)
+
+
+def test_download_is_verified_kept_and_announced(cache, served, monkeypatch, capfd):
+    folder, address = served
+    (folder / NAME).write_bytes(CONTENT)
+    register(monkeypatch, f"{address}/{NAME}")
+    path = fetch_data(NAME)
+    assert path == cache / NAME
+    assert path.read_bytes() == CONTENT
+    captured = capfd.readouterr()
+    assert "Recorded data: allen_478498617.nwb (checksum verified)" in captured.out
+    assert captured.err == ""
+    if os.name == "posix":
+        assert path.stat().st_mode & 0o044 == 0o044, "others can read it"
+
+
+def test_second_address_is_tried(cache, served, monkeypatch):
+    folder, address = served
+    (folder / NAME).write_bytes(CONTENT)
+    register(monkeypatch, f"http://127.0.0.1:{unused_port()}/x", f"{address}/{NAME}")
+    assert fetch_data(NAME).read_bytes() == CONTENT
+
+
+def test_cache_is_used_without_any_server(cache, monkeypatch):
+    cache.mkdir()
+    (cache / NAME).write_bytes(CONTENT)
+    register(monkeypatch, f"http://127.0.0.1:{unused_port()}/{NAME}")
+    monkeypatch.setenv("WORKSHOP_DATA_SOURCE", "recorded")
+    assert fetch_data(NAME) == cache / NAME
+
+
+def test_damaged_cache_is_replaced(cache, served, monkeypatch):
+    folder, address = served
+    (folder / NAME).write_bytes(CONTENT)
+    register(monkeypatch, f"{address}/{NAME}")
+    cache.mkdir()
+    (cache / NAME).write_bytes(CONTENT[:-1] + b"?")
+    assert fetch_data(NAME).read_bytes() == CONTENT
+
+
+def test_wrong_checksum_is_thrown_away(cache, served, with_stand_in, monkeypatch, capsys):
+    folder, address = served
+    (folder / NAME).write_bytes(b"something else")
+    register(monkeypatch, f"{address}/{NAME}")
+    path = fetch_data(NAME)
+    assert is_simulated(path)
+    assert not (cache / NAME).exists()
+    assert files(cache) == [path.name], "no debris"
+    assert "wrong checksum" in " ".join(capsys.readouterr().out.split())
+
+
+def test_without_a_network_the_notice_says_why(with_stand_in, monkeypatch, capsys):
+    port = unused_port()
+    register(monkeypatch, f"http://127.0.0.1:{port}/{NAME}")
+    path = fetch_data(NAME)
+    assert is_simulated(path)
+    assert path.name != NAME
+    notice = capsys.readouterr().out
+    assert notice.startswith("=" * 78)
+    assert "SIMULATED DATA" in notice
+    assert f"127.0.0.1:{port}" in notice
+    assert "no connection" in notice
+    assert max(len(line) for line in notice.splitlines()) <= 78
+
+
+def test_server_that_answers_with_an_error(served, with_stand_in, monkeypatch, capsys):
+    _, address = served
+    register(monkeypatch, f"{address}/missing.nwb")
+    assert is_simulated(fetch_data(NAME))
+    assert "404 Not Found" in capsys.readouterr().out
+
+
+def test_server_that_never_answers_is_given_up(monkeypatch, with_stand_in, capsys):
+    monkeypatch.setattr(data, "PROBE_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        register(monkeypatch, f"http://127.0.0.1:{silent.getsockname()[1]}/{NAME}")
+        assert is_simulated(fetch_data(NAME))
+    assert "no answer in time" in capsys.readouterr().out
+
+
+def test_name_look_up_that_hangs_is_given_up(monkeypatch, with_stand_in, capsys):
+    forever = threading.Event()
+    monkeypatch.setattr(data, "PROBE_S", 0.3)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: forever.wait(20))
+    register(monkeypatch, f"http://example.invalid/{NAME}")
+    assert is_simulated(fetch_data(NAME))
+    forever.set()
+    assert "no answer in time" in capsys.readouterr().out
+
+
+def test_decides_within_ten_seconds():
+    assert sum(data.PROBE_S for _ in DATASETS[NAME].urls) < 10
+
+
+def test_recorded_means_recorded(cache, monkeypatch):
+    port = unused_port()
+    register(monkeypatch, f"http://127.0.0.1:{port}/{NAME}")
+    monkeypatch.setenv("WORKSHOP_DATA_SOURCE", "recorded")
+    with pytest.raises(DataError, match=rf"(?s)could not be downloaded.*{port}.*copy the file"):
+        fetch_data(NAME)
+    assert files(cache) == []
+
+
+def test_simulated_asks_no_server(tmp_path, with_stand_in, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(data, "_probe", lambda *args: asked.append(args))
+    monkeypatch.setenv("WORKSHOP_DATA_SOURCE", "simulated")
+    assert is_simulated(fetch_data(NAME))
+    assert asked == []
+    assert "WORKSHOP_DATA_SOURCE=simulated" in capsys.readouterr().out
+
+
+def test_stand_in_is_made_where_there_is_none(cache, monkeypatch):
+    monkeypatch.setenv("WORKSHOP_DATA_SOURCE", "simulated")
+    path = fetch_data(NAME)
+    assert is_simulated(path)
+    assert path.is_relative_to(cache)
+
+
+def test_range_requests(served):
+    import requests
+
+    folder, address = served
+    (folder / "numbers.bin").write_bytes(bytes(range(100)))
+    answer = requests.get(f"{address}/numbers.bin", headers={"Range": "bytes=10-19"}, timeout=5)
+    assert answer.status_code == 206
+    assert answer.content == bytes(range(10, 20))
+    assert address.startswith("http://127.0.0.1:")
+
+
+def test_serving_what_is_no_folder(tmp_path):
+    with pytest.raises(NotADirectoryError, match="not a folder"):
+        serve_folder(tmp_path / "nothing")
+
+
+def test_two_servers_at_once(tmp_path):
+    assert serve_folder(tmp_path) != serve_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("stimulus", "n_spikes", "highest_db"), [(1, 929, 76.4286), (2, 868, 71.2)]
+)
+def test_grasshopper(stimulus, n_spikes, highest_db):
+    spikes, level = load_grasshopper(stimulus)
+    assert len(spikes[0]) == n_spikes
+    assert len(level) == 200_000
+    np.testing.assert_allclose(np.diff(level.t), 1 / 20_000, atol=1e-9)
+    assert level.max() == pytest.approx(highest_db, abs=1e-4)
+    assert spikes[0].t[0] > 0
+    assert spikes[0].t[-1] < 10
+
+
+def test_grasshopper_knows_two_stimuli():
+    with pytest.raises(ValueError, match="stimulus is 3, but must be 1"):
+        load_grasshopper(3)
+
+
+def test_grasshopper_without_nitime(monkeypatch):
+    monkeypatch.setattr(data.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(DataError, match="pip install nitime"):
+        load_grasshopper()

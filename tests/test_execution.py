@@ -1,0 +1,130 @@
+"""Chapters in execution: no noise, described figures, and every fit at its optimum."""
+
+import pickle
+import re
+
+import jupytext
+import nbformat
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from conftest import chapters
+from nbclient import NotebookClient
+
+# Runs before the chapter. Keeps what was fitted, and in which cell.
+RECORDER = """
+import nemos.glm
+import numpy
+
+_fits = []
+
+def _recording(fit):
+    def recorded_fit(self, X, y, *args, **kwargs):
+        fitted = fit(self, X, y, *args, **kwargs)
+        _fits.append({
+            "cell": get_ipython().user_ns["In"][-1].strip(),  # the source of the running cell
+            "X": numpy.asarray(X), "y": numpy.asarray(y),
+            "coef": numpy.asarray(self.coef_), "intercept": numpy.asarray(self.intercept_),
+            "unregularized": type(self.regularizer).__name__ == "UnRegularized",
+            "poisson": type(self.observation_model).__name__ == "PoissonObservations",
+        })
+        return fitted
+    return recorded_fit
+
+for _model in (nemos.glm.GLM, nemos.glm.PopulationGLM):
+    if "fit" in vars(_model):
+        _model.fit = _recording(_model.fit)
+"""
+SAVER = "import pickle; pickle.dump(_fits, open({file!r}, 'wb'))"
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(path, id=path.stem, marks=pytest.mark.xdist_group(path.stem))
+        for path in chapters()
+    ],
+)
+def executed(request, tmp_path_factory):
+    """One chapter, executed: its notebook and the fits that it made."""
+    path = request.param
+    notebook = jupytext.read(path)
+    fits = []
+    if "nemos" in path.read_text(encoding="utf-8"):
+        file = tmp_path_factory.mktemp("fits") / "fits.pickle"
+        notebook.cells.insert(0, nbformat.v4.new_code_cell(RECORDER))
+        notebook.cells.append(nbformat.v4.new_code_cell(SAVER.format(file=str(file))))
+    resources = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(notebook, timeout=300, resources=resources).execute()
+    if "nemos" in path.read_text(encoding="utf-8"):
+        fits = pickle.loads(file.read_bytes())
+    return notebook, fits
+
+
+def outputs(notebook):
+    """Yield cell and output, for every output of a notebook."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            yield cell, output
+
+
+def test_no_output_noise(executed):
+    notebook, _ = executed
+    for cell, output in outputs(notebook):
+        where = f"cell that begins with {cell.source[:60]!r}"
+        assert output.get("name") != "stderr", f"{where} writes to stderr: {output['text']}"
+        text = output.get("data", {}).get("text/plain", "")
+        noise = re.match(r"\[?<matplotlib|\[?Text\(|\(array|<Figure", text)
+        assert "image/png" in output.get("data", {}) or not noise, f"{where} shows {text}"
+
+
+def test_every_figure_is_described(executed):
+    notebook, _ = executed
+    for cell, output in outputs(notebook):
+        if "image/png" not in output.get("data", {}):
+            continue
+        alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+        assert len(alt.split()) >= 12, f"no description: {cell.source[:60]!r}"
+
+
+def optimum(X, y):
+    """Return log-likelihood per bin (without log y!) at the optimum, by IRLS of statsmodels."""
+    design = sm.add_constant(X / X.std(axis=0), has_constant="add")
+    fit = sm.GLM(y, design, family=sm.families.Poisson()).fit(maxiter=200, tol=1e-14)
+    return np.mean(y * np.log(fit.mu) - fit.mu)
+
+
+def test_fits_reach_the_optimum(executed):
+    notebook, fits = executed
+    early = {
+        cell.source.strip()
+        for cell in notebook.cells
+        if "stops-early" in cell.metadata.get("tags", [])
+    }
+    unproven = set(early)
+    for fit in fits:
+        if not (fit["unregularized"] and fit["poisson"]):
+            continue
+        X, y = fit["X"], fit["y"]
+        coef = fit["coef"].reshape(X.shape[1], -1)
+        known = np.isfinite(X).all(axis=1)
+        X, y = X[known], y[known].reshape(known.sum(), -1)
+        for neuron in range(y.shape[1]):
+            observed = y[:, neuron]
+            log_mu = X @ coef[:, neuron] + fit["intercept"][neuron]
+            reached = np.mean(observed * log_mu - np.exp(log_mu))
+            loss = optimum(X, observed) - reached
+            ratio = np.exp(log_mu).mean() / observed.mean()
+            at_optimum = abs(loss) <= 1e-9 and abs(ratio - 1) <= 1e-6
+            if fit["cell"] in early:
+                assert not at_optimum, "the fit that is meant to stop early does not"
+                unproven.discard(fit["cell"])
+            else:
+                assert at_optimum, f"loss {loss:.1e} per bin, ratio {ratio}, in\n{fit['cell']}"
+    assert not unproven, "a cell tagged stops-early holds no fit"
+
+
+def test_chapters_fit_something(executed, request):
+    notebook, fits = executed
+    code = "\n".join(c.source for c in notebook.cells if c.cell_type == "code")
+    assert bool(fits) == ("GLM(" in code)
