@@ -13,6 +13,8 @@ BIN := .venv/bin
 endif
 ENV := .venv/.installed
 NOTEBOOKS := $(patsubst content/%.md,build/notebooks/%.ipynb,$(shell grep -l '{code-cell}' content/*.md))
+# Wider code would have to be scrolled sideways on the website. The notebooks are in .gitignore.
+CHAPTER_STYLE := --config line-length=76 --no-respect-gitignore
 PAGES := $(wildcard content/*.md content/images/* content/references.bib) _config.yml _toc.yml
 
 .PHONY: help book serve test test-recorded notebooks data lint lock clean
@@ -65,8 +67,10 @@ data: $(ENV) ## download the recording, or say why it is simulated
 	@$(BIN)/python -c "import workshop_utils; print(workshop_utils.fetch_data('allen_478498617.nwb'))"
 
 lint: $(ENV) $(NOTEBOOKS) ## check the style of the code
-	@$(BIN)/ruff check --quiet workshop_utils tests tools build/notebooks
+	@$(BIN)/ruff check --quiet workshop_utils tests tools
 	@$(BIN)/ruff format --quiet --check workshop_utils tests tools
+	@$(BIN)/ruff check --quiet $(CHAPTER_STYLE) build/notebooks
+	@$(BIN)/ruff format --quiet --diff $(CHAPTER_STYLE) build/notebooks
 
 lock: ## renew requirements.txt and requirements-gpu.txt (needs uv)
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
