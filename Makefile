@@ -17,7 +17,7 @@ NOTEBOOKS := $(patsubst content/%.md,build/notebooks/%.ipynb,$(shell grep -l '{c
 CHAPTER_STYLE := --config line-length=76 --no-respect-gitignore
 PAGES := $(wildcard content/*.md content/images/* content/references.bib) _config.yml _toc.yml
 
-.PHONY: help book serve test test-recorded notebooks data lint lock clean
+.PHONY: help book serve test test-recorded notebooks data lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -71,6 +71,11 @@ lint: $(ENV) $(NOTEBOOKS) ## check the style of the code
 	@$(BIN)/ruff format --quiet --check workshop_utils tests tools
 	@$(BIN)/ruff check --quiet $(CHAPTER_STYLE) build/notebooks
 	@$(BIN)/ruff format --quiet --diff $(CHAPTER_STYLE) build/notebooks
+
+format: $(ENV) $(NOTEBOOKS) ## format the code of the chapters and of the package
+	@$(BIN)/ruff format --quiet workshop_utils tests tools
+	@$(BIN)/ruff format --quiet $(CHAPTER_STYLE) build/notebooks
+	@$(BIN)/jupytext --quiet --sync $(NOTEBOOKS)
 
 lock: ## renew requirements.txt and requirements-gpu.txt (needs uv)
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
