@@ -58,9 +58,12 @@ build/notebooks/%.ipynb: content/%.md $(ENV)
 	@$(BIN)/jupytext --quiet --to ipynb --output $@ $<
 
 notebooks: $(NOTEBOOKS) ## make the notebooks: complete, and for participants (without solutions)
-	@$(BIN)/jupyter nbconvert --log-level WARN --to notebook --clear-output \
+	@$(BIN)/jupyter nbconvert --log-level WARN --to notebook \
+	  --ClearOutputPreprocessor.enabled=True \
 	  --TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_cell_tags=solution \
 	  --output-dir build/participant $(NOTEBOOKS)
+	@cp -r content/images build/notebooks
+	@cp -r content/images build/participant
 	@echo "Complete notebooks: build/notebooks    For participants: build/participant"
 
 data: $(ENV) ## download the recording, or say why it is simulated

@@ -7,10 +7,9 @@ import subprocess
 import sys
 
 import jupytext
+import nbformat
 import pytest
 from conftest import ROOT, chapters, pages
-from nbconvert.preprocessors import TagRemovePreprocessor
-from traitlets.config import Config
 
 FRONT_MATTER = """\
 ---
@@ -84,16 +83,27 @@ def test_labels_of_exercises_are_unique():
     assert len(labels) == len(set(labels))
 
 
+@pytest.fixture(scope="module")
+def notebooks():
+    """Folder with what `make notebooks` makes."""
+    subprocess.run(["make", "--no-print-directory", "notebooks"], cwd=ROOT, check=True)
+    return ROOT / "build"
+
+
+@pytest.mark.xdist_group("make notebooks")
 @each_chapter
-def test_participants_get_no_solutions(path):
-    options = {"enabled": True, "remove_cell_tags": {"solution"}}
-    remover = TagRemovePreprocessor(config=Config({"TagRemovePreprocessor": options}))
-    notebook, _ = remover.preprocess(jupytext.read(path), {})
-    text = "\n".join(cell.source for cell in notebook.cells)
+def test_participants_get_no_solutions(notebooks, path):
+    complete = nbformat.read(notebooks / "notebooks" / f"{path.stem}.ipynb", as_version=4)
+    participant = nbformat.read(notebooks / "participant" / f"{path.stem}.ipynb", as_version=4)
+    text = "\n".join(cell.source for cell in participant.cells)
     assert "{solution-start}" not in text
     assert "{solution-end}" not in text
     assert "{exercise-start}" in text
-    assert any("exercise" in tags(cell) for cell in notebook.cells)
+    kept = [cell.source for cell in complete.cells if "solution" not in tags(cell)]
+    assert [cell.source for cell in participant.cells] == kept
+    assert len(kept) < len(complete.cells), "the complete notebook keeps its solutions"
+    for image in re.findall(r"\]\((images/[^)]+)\)", text):
+        assert (notebooks / "participant" / image).exists()
 
 
 @each_chapter
