@@ -94,7 +94,7 @@ def write_status(records, source):
         )
     lines += [
         "",
-        f"Data of chapters 2 to 8: **{source}**. Python {platform.python_version()} on "
+        f"The cortical neuron of this build is **{source}**. Python {platform.python_version()} on "
         f"{platform.system()} {platform.machine()} with {os.cpu_count()} processors; "
         + ", ".join(f"{name} {version(name)}" for name in packages)
         + ".",

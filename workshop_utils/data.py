@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
+import json
 import os
-import sys
 import textwrap
-import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from workshop_utils.download import DownloadError, download, probe
 
 if TYPE_CHECKING:
     import pynapple as nap
@@ -26,7 +29,9 @@ __all__ = [
 
 SOURCES = ("auto", "recorded", "simulated")
 #: Seconds that one address gets to answer before the next is tried.
-PROBE_S = 4.0
+PROBE_S = 3.0
+#: Seconds that one process waits for another that downloads the same file.
+LOCK_S = 1800.0
 
 
 class DataError(RuntimeError):
@@ -51,6 +56,8 @@ class Dataset:
         Terms of use.
     citation : str
         What to cite.
+    size : int, optional
+        Number of bytes, where known.
     """
 
     name: str
@@ -59,6 +66,7 @@ class Dataset:
     holds: str
     licence: str
     citation: str
+    size: int | None = None
 
 
 DATASETS = {
@@ -90,9 +98,13 @@ def fetch_data(name: str) -> Path:
     network cannot deliver it, a simulated stand-in with the same layout is made instead,
     under another file name, and a notice on standard output says so and why.
 
-    Two environment variables change this. ``WORKSHOP_DATA_SOURCE`` is ``auto`` (the
+    Three environment variables change this. ``WORKSHOP_DATA_SOURCE`` is ``auto`` (the
     default, as above), ``recorded`` (never simulate) or ``simulated`` (never download).
-    ``WORKSHOP_DATA_DIR`` is the cache folder.
+    ``WORKSHOP_DATA_DIR`` is the cache folder. ``WORKSHOP_DATA_MIRROR`` is the http or https
+    address of a folder that is asked first, for example on a server in the classroom.
+
+    A download that was interrupted continues where it stopped. Processes that ask at the same
+    time download once.
 
     Parameters
     ----------
@@ -107,9 +119,10 @@ def fetch_data(name: str) -> Path:
     Raises
     ------
     ValueError
-        If `name` or ``WORKSHOP_DATA_SOURCE`` is not a known one.
+        If `name`, ``WORKSHOP_DATA_SOURCE`` or ``WORKSHOP_DATA_MIRROR`` is not a valid one.
     DataError
-        If the recording is asked for and no address delivers it.
+        If the recording is asked for and no address delivers it, or if the cache folder holds
+        no file and cannot be written to.
     """
     if name not in DATASETS:
         known = ", ".join(DATASETS)
@@ -221,33 +234,21 @@ def _cache_folder() -> Path:
 
 def _recorded(dataset: Dataset, folder: Path) -> Path:
     """Return the verified recording, from the cache or from the first address that delivers."""
-    import pooch
-
     path = folder / dataset.name
-    if path.exists() and pooch.file_hash(path) == dataset.sha256:
+    if _verified(path, dataset):
         return path
-    pooch.get_logger().setLevel("WARNING")  # its notes would land on stderr
-    reasons = []
-    for url in dataset.urls:
-        try:
-            _probe(url, PROBE_S)
-            # A progress bar writes to stderr: for people at a terminal, not for pages.
-            downloader = pooch.HTTPDownloader(
-                progressbar=sys.stderr.isatty(), timeout=(PROBE_S, 30)
-            )
-            data = pooch.create(
-                path=folder,
-                base_url="",
-                registry={dataset.name: f"sha256:{dataset.sha256}"},
-                urls={dataset.name: url},
-                retry_if_failed=2,
-            )
-            data.fetch(dataset.name, downloader=downloader)
-        except (OSError, ValueError) as error:
-            reasons.append(f"{url}: {_explain(error)}")
-        else:
-            path.chmod(0o644)  # pooch leaves 0600, useless in a shared folder
+    with _locked(folder, dataset.name):
+        if _verified(path, dataset):  # another process has brought it meanwhile
             return path
+        reasons = []
+        for url in _addresses(dataset):
+            try:
+                probe(url, PROBE_S)
+                _deliver(url, path, dataset)
+            except DownloadError as error:
+                reasons.append(f"{url}: {error}")
+            else:
+                return path
     raise DataError(
         f"{dataset.name} could not be downloaded.\n"
         + "\n".join(f"- {reason}" for reason in reasons)
@@ -255,48 +256,95 @@ def _recorded(dataset: Dataset, folder: Path) -> Path:
     )
 
 
-def _probe(url: str, seconds: float) -> None:
-    """Raise unless `url` begins to answer within `seconds`.
-
-    A thread, because the time a name look-up takes cannot be limited otherwise.
-    """
-    import requests
-
-    outcome: list[BaseException | None] = []
-
-    def ask() -> None:
-        try:
-            with requests.get(url, stream=True, timeout=seconds) as response:
-                response.raise_for_status()
-            outcome.append(None)
-        except Exception as error:  # handed to the caller below
-            outcome.append(error)
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not outcome:
-        raise TimeoutError(f"no answer within {seconds:.0f} s")
-    if outcome[0] is not None:
-        raise outcome[0]
+def _addresses(dataset: Dataset) -> list[str]:
+    """Return where to ask for a file: the mirror first, if one is set."""
+    mirror = os.environ.get("WORKSHOP_DATA_MIRROR")
+    if not mirror:
+        return list(dataset.urls)
+    if not mirror.startswith(("http://", "https://")):
+        raise ValueError(
+            f"WORKSHOP_DATA_MIRROR is {mirror!r}, but must be the http(s) address of a folder."
+        )
+    return [f"{mirror.rstrip('/')}/{dataset.name}", *dataset.urls]
 
 
-def _explain(error: BaseException) -> str:
-    """Say in a few words why a download failed."""
-    import requests
+def _deliver(url: str, path: Path, dataset: Dataset) -> None:
+    """Download to `path`; only a file with the right checksum ever gets that name."""
+    import pooch
 
-    text = str(error)
-    if isinstance(error, requests.HTTPError):
-        return f"the server answered {error.response.status_code} {error.response.reason}"
-    if "NameResolutionError" in text or "getaddrinfo" in text or "resolve" in text:
-        return "the server's name could not be found (is there a network?)"
-    if isinstance(error, (requests.Timeout, TimeoutError)):
-        return "no answer in time"
-    if "does not match the known hash" in text:
-        return "what arrived is not the recording (wrong checksum); it was thrown away"
-    if isinstance(error, requests.ConnectionError):
-        return "no connection"
-    return f"{type(error).__name__}: {text}"
+    part = path.with_name(f".{path.name}.part")
+    for beginning in (part.exists(), False):
+        download(url, part, size=dataset.size)
+        if pooch.file_hash(part) == dataset.sha256:
+            break
+        part.unlink()
+        if not beginning:  # else: what was left from an earlier time may have been wrong
+            raise DownloadError(
+                "what arrived is not the recording (wrong checksum); it was thrown away"
+            )
+    part.replace(path)
+    _remember(path, dataset)
+
+
+def _verified(path: Path, dataset: Dataset) -> bool:
+    """Tell whether `path` holds the data set. Its content is hashed once, not at every call."""
+    import pooch
+
+    if not path.exists():
+        return False
+    try:
+        if json.loads(_memory(path).read_text(encoding="utf-8")) == _fingerprint(path, dataset):
+            return True
+    except (OSError, ValueError):  # no such note, or a damaged one: hash
+        pass
+    if pooch.file_hash(path) != dataset.sha256:
+        return False
+    with contextlib.suppress(OSError):  # a shared folder may be read-only
+        _remember(path, dataset)
+    return True
+
+
+def _memory(path: Path) -> Path:
+    """Return where it is noted that the content of `path` was hashed."""
+    return path.with_name(f".{path.name}.verified")
+
+
+def _fingerprint(path: Path, dataset: Dataset) -> dict[str, str | int]:
+    """Return what changes when the content of a file is changed."""
+    state = path.stat()
+    return {"sha256": dataset.sha256, "size": state.st_size, "mtime_ns": state.st_mtime_ns}
+
+
+def _remember(path: Path, dataset: Dataset) -> None:
+    """Note that the content of `path` has the right checksum."""
+    _memory(path).write_text(json.dumps(_fingerprint(path, dataset)), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, name: str) -> Iterator[None]:
+    """Let one process at a time write `name`; the others wait. A killed one lets go."""
+    from filelock import FileLock, Timeout
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f".{name}.lock", timeout=LOCK_S)
+        lock.acquire()
+    except Timeout:
+        raise DataError(
+            f"Another process has been busy with {name} in {folder} for "
+            f"{LOCK_S / 60:.0f} minutes. End it, or set WORKSHOP_DATA_DIR to another folder."
+        ) from None
+    except OSError as error:
+        raise DataError(
+            f"{name} is not in {folder}, and nothing can be written there ({error.strerror}). "
+            "Whoever owns that folder can put the file into it with:\n"
+            f"  WORKSHOP_DATA_DIR={folder} make data\n"
+            "Or set WORKSHOP_DATA_DIR to a folder of your own."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _simulated(name: str, folder: Path, reason: str) -> Path:
@@ -307,7 +355,9 @@ def _simulated(name: str, folder: Path, reason: str) -> Path:
     code = hashlib.sha256(Path(simulate.__file__).read_bytes()).hexdigest()[:8]
     path = folder / f"simulated-{code}" / f"{Path(name).stem}_simulated.nwb"
     if not path.exists():
-        simulate.simulate_recording(path)
+        with _locked(folder, path.name):
+            if not path.exists():
+                simulate.simulate_recording(path)
     print(
         _box(
             "SIMULATED DATA: these are not a recording.",
