@@ -17,7 +17,7 @@ NOTEBOOKS := $(patsubst content/%.md,build/notebooks/%.ipynb,$(shell grep -l '{c
 CHAPTER_STYLE := --config line-length=76 --no-respect-gitignore
 PAGES := $(wildcard content/*.md content/images/* content/references.bib) _config.yml _toc.yml
 
-.PHONY: help book serve test test-recorded notebooks data lint format lock clean
+.PHONY: help book serve test test-recorded notebooks data check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -67,7 +67,10 @@ notebooks: $(NOTEBOOKS) ## make the notebooks: complete, and for participants (w
 	@echo "Complete notebooks: build/notebooks    For participants: build/participant"
 
 data: $(ENV) ## download the recording, or say why it is simulated
-	@$(BIN)/python -c "import workshop_utils; print(workshop_utils.fetch_data('allen_478498617.nwb'))"
+	@$(BIN)/python -m workshop_utils fetch
+
+check: $(ENV) ## am I ready? Python, packages, JAX, data, memory
+	@$(BIN)/python -m workshop_utils check
 
 lint: $(ENV) $(NOTEBOOKS) ## check the style of the code
 	@$(BIN)/ruff check --quiet workshop_utils tests tools

@@ -4,10 +4,12 @@ Whatever it does, the outcome is either the right file or an error that says why
 cache never holds a wrong or partial file under the real name.
 """
 
+import contextlib
 import hashlib
 import json
 import multiprocessing
 import os
+import random
 import signal
 import threading
 import time
@@ -18,11 +20,13 @@ from time import sleep  # the real one: retries do not wait in these tests
 import pooch
 import pytest
 import requests  # noqa: F401  imported before a test gives up the right to read it
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from workshop_utils import DATASETS, DataError, data, download, fetch_data
 
 NAME = "allen_478498617.nwb"
-CONTENT = bytes(hashlib.sha256(b"spikes").digest()) * 20_000  # 640 kB
+CONTENT = random.Random(0).randbytes(640_000)
 WRONG = CONTENT[:-1] + b"?"
 
 
@@ -274,6 +278,14 @@ def test_what_is_here_is_not_asked_for_again(serve, cache):
     assert starts == [0, 400_000], "the probe, then the rest"
 
 
+def test_server_without_ranges_sends_it_once(serve, cache):
+    server = serve(no_ranges)
+    cache.mkdir()
+    (cache / f".{NAME}.part").write_bytes(CONTENT[:400_000])
+    assert fetch_data(NAME).read_bytes() == CONTENT
+    assert server.requests == 2, "the probe, then all of it"
+
+
 def test_wrong_beginning_is_noticed(serve, cache):
     serve(good)
     cache.mkdir()
@@ -471,3 +483,57 @@ def test_changed_file_is_hashed_again(serve, cache):
     assert set(json.loads((cache / f".{NAME}.verified").read_text())) >= {"size", "mtime_ns"}
     path.write_bytes(WRONG)
     assert fetch_data(NAME).read_bytes() == CONTENT
+
+
+def answers_with(plan):
+    """Answer the n-th request as the plan says: how far, and with which byte changed."""
+    plan = iter(plan)
+
+    def behave(handler, start):
+        kind, position = next(plan, ("good", 0))
+        content = CONTENT
+        if kind == "corrupt":
+            content = CONTENT[:position] + b"?" + CONTENT[position + 1 :]
+        if kind == "from the start":
+            start = 0
+        if kind == "shifted":  # says that it continues, but at another place
+            handler.head(206, Content_Range=f"bytes {position}-{len(CONTENT) - 1}/{len(CONTENT)}")
+            handler.body(CONTENT[position:])
+        elif kind == "truncate" and position > start:
+            handler.head(
+                206 if start else 200,
+                Content_Length=len(CONTENT) - start,
+                Content_Range=f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}",
+            )
+            handler.body(CONTENT[start:position])
+        else:
+            good(handler, start, content)
+
+    return behave
+
+
+steps = st.tuples(
+    st.sampled_from(["good", "truncate", "corrupt", "from the start", "shifted"]),
+    st.integers(0, len(CONTENT) - 1),
+)
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(plan=st.lists(steps, max_size=8), beginning=st.integers(0, len(CONTENT) + 1000))
+def test_no_bad_file_whatever_comes(plan, beginning, serve, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cache")
+    server = serve(answers_with(plan))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORKSHOP_DATA_DIR", str(folder))
+        (folder / f".{NAME}.part").write_bytes((CONTENT + b"!" * 1000)[:beginning])
+        for _ in range(3):
+            with contextlib.suppress(DataError):
+                fetch_data(NAME)
+            if (folder / NAME).exists():
+                assert (folder / NAME).read_bytes() == CONTENT
+        server.behave = good
+        assert fetch_data(NAME).read_bytes() == CONTENT, "in the end it always arrives"

@@ -12,7 +12,6 @@ from workshop_utils.data import (
     load_grasshopper,
 )
 from workshop_utils.plot import plot_pulses, plot_spikes, plot_tuning
-from workshop_utils.simulate import simulate_recording
 from workshop_utils.stream import serve_folder
 
 __all__ = [
@@ -28,3 +27,12 @@ __all__ = [
     "serve_folder",
     "simulate_recording",
 ]
+
+
+def __getattr__(name: str):
+    """Import the simulator only when it is used: it needs NumPy, and `check` must not."""
+    if name == "simulate_recording":
+        from workshop_utils.simulate import simulate_recording
+
+        return simulate_recording
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -132,7 +132,7 @@ def fetch_data(name: str) -> Path:
         raise ValueError(
             f"WORKSHOP_DATA_SOURCE is {source!r}, but must be one of: {', '.join(SOURCES)}."
         )
-    folder = _cache_folder()
+    folder = cache_folder()
     if source == "simulated":
         return _simulated(name, folder, "WORKSHOP_DATA_SOURCE=simulated asks for it.")
     try:
@@ -224,7 +224,7 @@ def load_grasshopper(stimulus: int = 1) -> tuple[nap.TsGroup, nap.Tsd]:
     return spikes, envelope
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
     """Return the folder of the cache; it need not exist."""
     import pooch
 
