@@ -47,7 +47,7 @@ serve: ## show the website at http://127.0.0.1:8000
 	@$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
 
 test: $(ENV) lint $(NOTEBOOKS) ## check the chapters, test the helpers, run every notebook
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --nbmake --nbmake-timeout=300 --durations=15 -m "not network" \
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --nbmake --nbmake-timeout=300 --durations=15 \
 	  tests build/notebooks
 
 test-recorded: $(ENV) ## compare the course's numbers with the real recording (needs the network)

@@ -18,6 +18,15 @@ def pytest_configure(config):
         os.environ["WORKSHOP_DATA_SOURCE"] = "simulated" if simulated else "recorded"
 
 
+def pytest_collection_modifyitems(config, items):
+    """Skip what needs the network, unless it was asked for."""
+    if config.getoption("-m") == "network":
+        return
+    for item in items:
+        if item.get_closest_marker("network"):
+            item.add_marker(pytest.mark.skip(reason="needs the network: make test-recorded"))
+
+
 def pages():
     """Return the paths of all pages, in the order of `_toc.yml`."""
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
