@@ -94,8 +94,9 @@ def write_status(records, source):
         )
     lines += [
         "",
-        f"The cortical neuron of this build is **{source}**. Python {platform.python_version()} on "
-        f"{platform.system()} {platform.machine()} with {os.cpu_count()} processors; "
+        f"The cortical neuron of this build is **{source}**. "
+        f"Python {platform.python_version()} on {platform.system()} {platform.machine()} "
+        f"with {os.cpu_count()} processors; "
         + ", ".join(f"{name} {version(name)}" for name in packages)
         + ".",
         "",
