@@ -365,7 +365,7 @@ def simulate_sweep(current_pa: np.ndarray, neuron: Neuron, rng: np.random.Genera
 
 
 # The first seed whose three Noise 1 sweeps all lie in the ranges that tests/test_simulate.py asks
-# for. With other seeds the rate in the highest tuning bin, visited for 7 ms, scatters more.
+# for. With other seeds the rate in the highest tuning bin, visited for 15 ms, scatters more.
 DEFAULT_SEED = 1
 RECORDING_NOISE_MV = 0.06
 VOLTAGE_STEP_V = 2.0**-15  # 0.03 mV: the converter of an amplifier has steps, too
