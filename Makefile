@@ -17,7 +17,7 @@ NOTEBOOKS := $(patsubst content/%.md,build/notebooks/%.ipynb,$(shell grep -l '{c
 CHAPTER_STYLE := --config line-length=76 --no-respect-gitignore
 PAGES := $(wildcard content/*.md content/images/* content/references.bib) _config.yml _toc.yml
 
-.PHONY: help book serve test test-recorded notebooks data check lint format lock clean
+.PHONY: help book serve test test-recorded notebooks data check bench lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -72,14 +72,18 @@ data: $(ENV) ## download the recording, or say why it is simulated
 check: $(ENV) ## am I ready? Python, packages, JAX, data, memory
 	@$(BIN)/python -m workshop_utils check
 
+bench: $(ENV) ## time the streaming of a sweep, and the checking of a file
+	@$(BIN)/python benchmarks/streaming.py
+	@$(BIN)/python benchmarks/hashing.py
+
 lint: $(ENV) $(NOTEBOOKS) ## check the style of the code
-	@$(BIN)/ruff check --quiet workshop_utils tests tools
-	@$(BIN)/ruff format --quiet --check workshop_utils tests tools
+	@$(BIN)/ruff check --quiet workshop_utils tests tools benchmarks
+	@$(BIN)/ruff format --quiet --check workshop_utils tests tools benchmarks
 	@$(BIN)/ruff check --quiet $(CHAPTER_STYLE) build/notebooks
 	@$(BIN)/ruff format --quiet --diff $(CHAPTER_STYLE) build/notebooks
 
 format: $(ENV) $(NOTEBOOKS) ## format the code of the chapters and of the package
-	@$(BIN)/ruff format --quiet workshop_utils tests tools
+	@$(BIN)/ruff format --quiet workshop_utils tests tools benchmarks
 	@$(BIN)/ruff format --quiet $(CHAPTER_STYLE) build/notebooks
 	@$(BIN)/jupytext --quiet --sync $(NOTEBOOKS)
 

@@ -216,8 +216,8 @@ def test_serving_what_is_no_folder(tmp_path):
         serve_folder(tmp_path / "nothing")
 
 
-def test_two_servers_at_once(tmp_path):
-    assert serve_folder(tmp_path) != serve_folder(tmp_path)
+def test_one_server_for_each_folder(tmp_path):
+    assert serve_folder(tmp_path) == serve_folder(tmp_path) != serve_folder(tmp_path.parent)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ import signal
 import threading
 import time
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import sleep  # the real one: retries do not wait in these tests
 
 import pooch
@@ -22,53 +21,13 @@ import pytest
 import requests  # noqa: F401  imported before a test gives up the right to read it
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from misbehaving import Server, login_page, status
 
 from workshop_utils import DATASETS, DataError, data, download, fetch_data
 
 NAME = "allen_478498617.nwb"
 CONTENT = random.Random(0).randbytes(640_000)
 WRONG = CONTENT[:-1] + b"?"
-
-
-class Server(ThreadingHTTPServer):
-    """Answers every request by calling `behave(handler, start)`; counts what it sends."""
-
-    daemon_threads = True
-
-    def __init__(self, behave):
-        self.behave = behave
-        self.requests = 0
-        self.sent = 0
-        self.lock = threading.Lock()
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server_address[1]}/{NAME}"
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        with self.server.lock:
-            self.server.requests += 1
-        wanted = self.headers.get("Range", "bytes=0-")
-        start = int(wanted.removeprefix("bytes=").partition("-")[0])
-        try:
-            self.server.behave(self, start)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # the other side has heard enough
-
-    def log_message(self, *args):
-        pass
-
-    def head(self, status, **headers):
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), str(value))
-        self.end_headers()
-
-    def body(self, chunk):
-        self.wfile.write(chunk)
-        with self.server.lock:
-            self.server.sent += len(chunk)
 
 
 def good(handler, start, content=CONTENT):
@@ -81,19 +40,6 @@ def good(handler, start, content=CONTENT):
         headers["Content_Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
     handler.head(206 if start else 200, **headers)
     handler.body(content[start:])
-
-
-def status(code, **headers):
-    def behave(handler, start):
-        handler.head(code, Content_Length=0, **headers)
-
-    return behave
-
-
-def login_page(handler, start):
-    page = b"<!doctype html><title>Sign in</title>"
-    handler.head(200, Content_Type="text/html; charset=utf-8", Content_Length=len(page))
-    handler.body(page)
 
 
 def cut_short(handler, start):

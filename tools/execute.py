@@ -7,6 +7,7 @@ adds those three things. The build then finds every chapter in the cache.
 Usage: python tools/execute.py        (from the top of the repository; `make book` does it)
 """
 
+import contextlib
 import hashlib
 import json
 import multiprocessing
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import jupytext
 import yaml
+from data_line import data_in
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.executors.utils import single_nb_execution
@@ -32,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / "_build" / ".jupyter_cache"
 STATUS = ROOT / "build" / "status.md"
 SOURCE = ROOT / "build" / "source.md"
+COMPARISON = ROOT / "build" / "comparison.md"
 RECORDS = ROOT / "_build" / "executions.json"
 CELL_TIMEOUT_S = 300
 WORKERS = 2
@@ -50,7 +53,8 @@ def chapters():
 def fingerprint(source):
     """Return a hash of everything that changes results without changing a chapter."""
     digest = hashlib.sha256(f"{source} {sys.version}".encode())
-    for path in [ROOT / "requirements.txt", *sorted((ROOT / "workshop_utils").glob("*.py"))]:
+    code = [ROOT / "requirements.txt", ROOT / "tools" / "measure.py"]
+    for path in [*code, *sorted((ROOT / "workshop_utils").glob("*.py"))]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -79,18 +83,39 @@ def execute(path):
     return notebook, result.time, peak_mb, result.exc_string
 
 
+def loaded(notebook):
+    """Return the data that an executed notebook says it loaded, as text for a table."""
+    found = {}
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            found.update(data_in(output.get("text", "")))
+    return ", ".join(f"{name} ({kind})" for name, kind in found.items()) or "none"
+
+
+def write_comparison():
+    """Write the table of the datasets page: the cell beside its stand-in."""
+    from measure import comparison
+
+    with contextlib.redirect_stdout(None):
+        os.environ["WORKSHOP_DATA_SOURCE"] = "simulated"
+        path = fetch_data("allen_478498617.nwb")
+    COMPARISON.parent.mkdir(exist_ok=True)
+    COMPARISON.write_text(comparison(path), encoding="utf-8")
+
+
 def write_status(records, source):
     """Write the table that the status page includes, and the welcome page's word on the data."""
     packages = ("nemos", "pynapple", "jax", "numpy", "jupyter-book")
     lines = [
-        "| chapter | seconds | peak memory (MB) | executed on |",
-        "|---|---:|---:|---|",
+        "| chapter | seconds | peak memory (MB) | executed on | data |",
+        "|---|---:|---:|---|---|",
     ]
     for path in chapters():
         record = records[path.stem]
         memory = "not measured" if record["peak_mb"] is None else f"{record['peak_mb']:.0f}"
         lines.append(
-            f"| {{doc}}`{path.stem}` | {record['seconds']:.1f} | {memory} | {record['date']} |"
+            f"| {{doc}}`{path.stem}` | {record['seconds']:.1f} | {memory} | {record['date']} "
+            f"| {record['data']} |"
         )
     lines += [
         "",
@@ -115,7 +140,8 @@ def main():
     os.environ["WORKSHOP_DATA_SOURCE"] = source  # one source for all chapters of a build
 
     records = json.loads(RECORDS.read_text()) if RECORDS.exists() else {}
-    if records.get("fingerprint") != fingerprint(source):
+    changed = records.get("fingerprint") != fingerprint(source)
+    if changed:
         shutil.rmtree(CACHE, ignore_errors=True)
         records = {"fingerprint": fingerprint(source)}
     cache = get_cache(CACHE)
@@ -131,6 +157,7 @@ def main():
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(WORKERS, mp_context=context, max_tasks_per_child=1) as pool:
         jobs = {pool.submit(execute, path): path for path in todo}
+        tables = [pool.submit(write_comparison)] if changed or not COMPARISON.exists() else []
         for job in as_completed(jobs):
             path = jobs[job]
             notebook, seconds, peak_mb, error = job.result()
@@ -144,8 +171,16 @@ def main():
                 overwrite=True,
             )
             date = time.strftime("%Y-%m-%d")
-            records[path.stem] = {"seconds": seconds, "peak_mb": peak_mb, "date": date}
+            records[path.stem] = {
+                "seconds": seconds,
+                "peak_mb": peak_mb,
+                "date": date,
+                "data": loaded(notebook),
+            }
             print(f"executed {path.name}: {seconds:.1f} s")
+
+        for job in tables:
+            job.result()
 
     RECORDS.write_text(json.dumps(records))
     if failed:

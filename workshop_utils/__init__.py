@@ -7,25 +7,34 @@ from workshop_utils.data import (
     DATASETS,
     DataError,
     Dataset,
+    Provenance,
     fetch_data,
     is_simulated,
+    load_data,
     load_grasshopper,
+    provenance,
 )
 from workshop_utils.plot import plot_pulses, plot_spikes, plot_tuning
-from workshop_utils.stream import serve_folder
+from workshop_utils.stream import StreamedRecording, StreamedSeries, serve_folder, stream_data
 
 __all__ = [
     "DATASETS",
     "DataError",
     "Dataset",
+    "Provenance",
+    "StreamedRecording",
+    "StreamedSeries",
     "fetch_data",
     "is_simulated",
+    "load_data",
     "load_grasshopper",
     "plot_pulses",
     "plot_spikes",
     "plot_tuning",
+    "provenance",
     "serve_folder",
     "simulate_recording",
+    "stream_data",
 ]
 
 

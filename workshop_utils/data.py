@@ -11,20 +11,24 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from workshop_utils.download import DownloadError, download, probe
 
 if TYPE_CHECKING:
+    import h5py
     import pynapple as nap
 
 __all__ = [
     "DATASETS",
     "DataError",
     "Dataset",
+    "Provenance",
     "fetch_data",
     "is_simulated",
+    "load_data",
     "load_grasshopper",
+    "provenance",
 ]
 
 SOURCES = ("auto", "recorded", "simulated")
@@ -36,6 +40,38 @@ LOCK_S = 1800.0
 
 class DataError(RuntimeError):
     """A data set could not be had; the message says what was tried and what to do."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where data are from.
+
+    Attributes
+    ----------
+    kind : {"recorded", "simulated"}
+        Whether they were measured on a neuron or computed with a model.
+    name : str
+        Name of the file.
+    source : str
+        Where it is, or where it was brought from.
+    sha256 : str or None
+        Checksum of the file. None for a file that is read in pieces from a server.
+    citation : str
+        What to cite; empty if the file does not say.
+    """
+
+    kind: Literal["recorded", "simulated"]
+    name: str
+    source: str
+    sha256: str | None
+    citation: str
+
+    def __str__(self) -> str:
+        """Return one line that a reader is shown."""
+        if self.kind == "simulated":
+            return f"SIMULATED DATA: {self.name} is not a recording."
+        checked = "read in pieces" if self.sha256 is None else f"SHA-256 {self.sha256[:8]}…"
+        return f"Recorded data: {self.name} ({checked})"
 
 
 @dataclass(frozen=True)
@@ -58,6 +94,8 @@ class Dataset:
         What to cite.
     size : int, optional
         Number of bytes, where known.
+    package : str, optional
+        The Python package that carries the file, if one does; there are no addresses then.
     """
 
     name: str
@@ -67,6 +105,21 @@ class Dataset:
     licence: str
     citation: str
     size: int | None = None
+    package: str | None = None
+
+
+def _grasshopper(name: str, size: int, sha256: str, holds: str) -> Dataset:
+    """Return a file of the recorded receptor neurons, which the package nitime carries."""
+    return Dataset(
+        name=name,
+        sha256=sha256,
+        urls=(),
+        holds=f"{holds} Auditory receptor of a locust (Locusta migratoria), intracellular, 10 s.",
+        licence="BSD 3-clause, distributed with nitime",
+        citation="Rokem et al. (2006) J Neurophysiol 95:2541-2552, doi:10.1152/jn.00891.2005",
+        size=size,
+        package="nitime",
+    )
 
 
 DATASETS = {
@@ -86,6 +139,30 @@ DATASETS = {
                 "Patch-seq; Gouwens, Sorensen et al. (2020) Cell 183(4):935-953, "
                 "doi:10.1016/j.cell.2020.09.057"
             ),
+        ),
+        _grasshopper(
+            "grasshopper_stimulus1.txt",
+            3627459,
+            "4b47a4cbca8c5f694f87dd510db608a868dffbaba96845199c8afa545a4c37fa",
+            "Time (µs) and amplitude of a sound that changes up to 200 times a second.",
+        ),
+        _grasshopper(
+            "grasshopper_spike_times1.txt",
+            7695,
+            "840014ad9a8f591d02ab108bcbd46715badb3459e0ef7eac95fdd661ff134e3d",
+            "Times (µs) of the 929 spikes during that sound.",
+        ),
+        _grasshopper(
+            "grasshopper_stimulus2.txt",
+            3627474,
+            "69f257a8e7a5019897111b07f9cd317b136357d256e99682d40c09d5add18e6a",
+            "Time (µs) and amplitude of a sound that changes up to 800 times a second.",
+        ),
+        _grasshopper(
+            "grasshopper_spike_times2.txt",
+            7216,
+            "389e5dccb709fbe0552589ff2e0b64e15d46665e4d2d4172071f2175c8641541",
+            "Times (µs) of the 868 spikes during that sound.",
         ),
     )
 }
@@ -127,22 +204,116 @@ def fetch_data(name: str) -> Path:
     if name not in DATASETS:
         known = ", ".join(DATASETS)
         raise ValueError(f"There is no data set named {name!r}. Known names: {known}.")
+    dataset = DATASETS[name]
+    source = data_source()
+    folder = cache_folder()
+    if dataset.package:
+        path = _packaged(dataset)
+    elif source == "simulated":
+        return _simulated(name, folder, "WORKSHOP_DATA_SOURCE=simulated asks for it.")
+    else:
+        try:
+            path = _recorded(dataset, folder)
+        except DataError as error:
+            if source == "recorded":
+                raise
+            return _simulated(name, folder, str(error))
+    print(f"Recorded data: {path.name} (checksum verified)")
+    return path
+
+
+def load_data(name_or_path: str | os.PathLike) -> nap.NWBFile:
+    """Open an NWB file with pynapple; what is returned knows where the data are from.
+
+    The same as ``pynapple.load_file(fetch_data(name))``, with the attribute ``provenance``.
+
+    Parameters
+    ----------
+    name_or_path : str or path-like
+        One of `DATASETS`, which is fetched if need be, or the path of an NWB file.
+
+    Returns
+    -------
+    pynapple.NWBFile
+        Maps the names in the file to pynapple objects; ``provenance`` is a `Provenance`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If `name_or_path` is neither.
+    DataError
+        If the file holds simulated data while ``WORKSHOP_DATA_SOURCE`` is ``recorded``, or if
+        `fetch_data` fails.
+    """
+    import pynapple as nap
+
+    path = fetch_data(str(name_or_path)) if name_or_path in DATASETS else Path(name_or_path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{name_or_path} is neither a file nor a data set of the course. "
+            f"Known names: {', '.join(DATASETS)}."
+        )
+    origin = provenance(path)
+    refuse_simulated(origin)
+    if name_or_path not in DATASETS:
+        print(origin)
+    data = nap.load_file(str(path))
+    data.provenance = origin
+    return data
+
+
+def provenance(path: str | os.PathLike) -> Provenance:
+    """Tell where an NWB file is from: by its checksum, and by what it says of itself.
+
+    Parameters
+    ----------
+    path : str or path-like
+        An NWB file.
+
+    Returns
+    -------
+    Provenance
+        A file with the checksum of a data set of the course is described as that.
+    """
+    import h5py
+    import pooch
+
+    path = Path(path)
+    sha256 = pooch.file_hash(path)
+    for dataset in DATASETS.values():
+        if dataset.sha256 == sha256:
+            source = dataset.package or dataset.urls[0]
+            return Provenance("recorded", path.name, source, sha256, dataset.citation)
+    with h5py.File(path, "r") as file:
+        return described(file, path.name, str(path), sha256)
+
+
+def described(file: h5py.File, name: str, source: str, sha256: str | None) -> Provenance:
+    """Return what an open NWB file says of its own provenance."""
+    simulated = file["session_description"].asstr()[()].startswith("SIMULATED")
+    papers = file.get("general/related_publications")
+    citation = "" if papers is None else "; ".join(papers.asstr()[...].ravel())
+    return Provenance("simulated" if simulated else "recorded", name, source, sha256, citation)
+
+
+def refuse_simulated(origin: Provenance) -> None:
+    """Raise if the data are simulated and a recording is asked for."""
+    if origin.kind == "simulated" and data_source() == "recorded":
+        raise DataError(
+            f"{origin.name} ({origin.source}) holds simulated data, and "
+            "WORKSHOP_DATA_SOURCE=recorded asks for a recording. "
+            "Set it to auto or simulated to work with this file."
+        )
+
+
+def data_source() -> str:
+    """Return where data may come from: "auto", "recorded" or "simulated"."""
     source = os.environ.get("WORKSHOP_DATA_SOURCE") or "auto"
     if source not in SOURCES:
         raise ValueError(
             f"WORKSHOP_DATA_SOURCE is {source!r}, but must be one of: {', '.join(SOURCES)}."
         )
-    folder = cache_folder()
-    if source == "simulated":
-        return _simulated(name, folder, "WORKSHOP_DATA_SOURCE=simulated asks for it.")
-    try:
-        path = _recorded(DATASETS[name], folder)
-    except DataError as error:
-        if source == "recorded":
-            raise
-        return _simulated(name, folder, str(error))
-    print(f"Recorded data: {path.name} (checksum verified)")
-    return path
+    return source
 
 
 def is_simulated(path: str | os.PathLike) -> bool:
@@ -161,7 +332,7 @@ def is_simulated(path: str | os.PathLike) -> bool:
     import h5py
 
     with h5py.File(path, "r") as file:
-        return file["session_description"].asstr()[()].startswith("SIMULATED")
+        return described(file, "", "", None).kind == "simulated"
 
 
 def load_grasshopper(stimulus: int = 1) -> tuple[nap.TsGroup, nap.Tsd]:
@@ -178,7 +349,7 @@ def load_grasshopper(stimulus: int = 1) -> tuple[nap.TsGroup, nap.Tsd]:
     Returns
     -------
     spikes : pynapple.TsGroup
-        One neuron, spike times in seconds.
+        One neuron, spike times in seconds, and where it is from.
     envelope : pynapple.Tsd
         Shape ``(200000,)``: sound level in dB SPL, sampled at 20 kHz, times in seconds.
 
@@ -187,7 +358,8 @@ def load_grasshopper(stimulus: int = 1) -> tuple[nap.TsGroup, nap.Tsd]:
     ValueError
         If `stimulus` is not 1 or 2.
     DataError
-        If the package nitime, which carries the files, is not installed.
+        If the package nitime, which carries the files, is not installed, or if they are not the
+        files of the course (wrong checksum).
 
     Notes
     -----
@@ -197,30 +369,24 @@ def load_grasshopper(stimulus: int = 1) -> tuple[nap.TsGroup, nap.Tsd]:
     """
     if stimulus not in (1, 2):
         raise ValueError(f"stimulus is {stimulus!r}, but must be 1 (to 200 Hz) or 2 (to 800 Hz).")
-    spec = importlib.util.find_spec("nitime")
-    if spec is None or not spec.submodule_search_locations:
-        raise DataError(
-            "The grasshopper data come with the package nitime, which is not installed here. "
-            "Type: pip install nitime"
-        )
+    times = fetch_data(f"grasshopper_spike_times{stimulus}.txt")
+    stimulus_path = _packaged(DATASETS[f"grasshopper_stimulus{stimulus}.txt"])
     import numpy as np
     import pandas as pd
     import pynapple as nap
 
-    folder = Path(spec.submodule_search_locations[0], "data")
-    header = [
-        line
-        for line in (folder / f"grasshopper_spike_times{stimulus}.txt").read_text().splitlines()
-        if line.startswith("# intensity (dB):")
-    ]
+    lines = times.read_text(encoding="utf-8").splitlines()
+    header = [line for line in lines if line.startswith("# intensity (dB):")]
     level_db = float(header[0].split(":")[1])
-    spike_us = np.loadtxt(folder / f"grasshopper_spike_times{stimulus}.txt")
-    sound = pd.read_csv(
-        folder / f"grasshopper_stimulus{stimulus}.txt", sep=r"\s+", header=None
-    ).to_numpy()
+    spike_us = np.loadtxt(times)
+    sound = pd.read_csv(stimulus_path, sep=r"\s+", header=None).to_numpy()
     amplitude = sound[:, 1] / sound[:, 1].max()
     envelope = nap.Tsd(t=sound[:, 0] * 1e-6, d=level_db + 20 * np.log10(amplitude))
-    spikes = nap.TsGroup({0: nap.Ts(spike_us * 1e-6)}, time_support=envelope.time_support)
+    spikes = nap.TsGroup(
+        {0: nap.Ts(spike_us * 1e-6)},
+        time_support=envelope.time_support,
+        metadata={"kind": ["recorded"], "source": ["nitime"]},
+    )
     return spikes, envelope
 
 
@@ -232,6 +398,25 @@ def cache_folder() -> Path:
     return Path(chosen).expanduser() if chosen else Path(pooch.os_cache("spikes-to-models"))
 
 
+def _packaged(dataset: Dataset) -> Path:
+    """Return a verified file that an installed Python package carries."""
+    import pooch
+
+    spec = importlib.util.find_spec(dataset.package)
+    if spec is None or not spec.submodule_search_locations:
+        raise DataError(
+            f"{dataset.name} comes with the package {dataset.package}, which is not installed "
+            f"here. Type: pip install {dataset.package}"
+        )
+    path = Path(spec.submodule_search_locations[0], "data", dataset.name)
+    if not path.is_file() or pooch.file_hash(path) != dataset.sha256:
+        raise DataError(
+            f"{path} is missing, or not the file that the course was written for. "
+            "Type: pip install --force-reinstall -r requirements.txt"
+        )
+    return path
+
+
 def _recorded(dataset: Dataset, folder: Path) -> Path:
     """Return the verified recording, from the cache or from the first address that delivers."""
     path = folder / dataset.name
@@ -241,7 +426,7 @@ def _recorded(dataset: Dataset, folder: Path) -> Path:
         if _verified(path, dataset):  # another process has brought it meanwhile
             return path
         reasons = []
-        for url in _addresses(dataset):
+        for url in addresses(dataset):
             try:
                 probe(url, PROBE_S)
                 _deliver(url, path, dataset)
@@ -256,7 +441,7 @@ def _recorded(dataset: Dataset, folder: Path) -> Path:
     )
 
 
-def _addresses(dataset: Dataset) -> list[str]:
+def addresses(dataset: Dataset) -> list[str]:
     """Return where to ask for a file: the mirror first, if one is set."""
     mirror = os.environ.get("WORKSHOP_DATA_MIRROR")
     if not mirror:
@@ -360,8 +545,8 @@ def _simulated(name: str, folder: Path, reason: str) -> Path:
                 simulate.simulate_recording(path)
     print(
         _box(
-            "SIMULATED DATA: these are not a recording.",
-            f"You work on {path.name}, the stand-in for {name}: a model neuron with the "
+            f"SIMULATED DATA: {path.name} is not a recording.",
+            f"It is the stand-in for {name}: a model neuron with the "
             "parameters published for this cell.",
             f"Why: {reason}",
         )

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
-__all__ = ["DownloadError", "download", "probe"]
+if TYPE_CHECKING:
+    import requests
+
+__all__ = [
+    "DownloadError",
+    "TryAgain",
+    "download",
+    "get",
+    "probe",
+    "retrying",
+    "session",
+    "within",
+]
+
+T = TypeVar("T")
 
 CONNECT_S = 4.0
 STALL_S = 20.0
@@ -23,7 +40,7 @@ class DownloadError(OSError):
     """An address did not deliver; the message says why in plain words."""
 
 
-class _Again(DownloadError):
+class TryAgain(DownloadError):
     """An address did not deliver this time; it may `after` so many seconds."""
 
     def __init__(self, message: str, after: float | None = None):
@@ -48,23 +65,36 @@ def probe(url: str, seconds: float) -> None:
     """
     import requests
 
-    outcome: list[BaseException | None] = []
-
     def ask() -> None:
         try:
             with requests.get(url, stream=True, timeout=seconds, allow_redirects=False):
-                outcome.append(None)
-        except Exception as error:  # handed to the caller below
-            outcome.append(error)
+                pass
+        except requests.RequestException as error:
+            raise DownloadError(_in_plain_words(error)) from error
+
+    within(seconds, ask)
+
+
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """Return what `call` returns, or raise `DownloadError` when it takes too long."""
+    outcome: list[tuple[T | None, BaseException | None]] = []
+
+    def run() -> None:
+        try:
+            outcome.append((call(), None))
+        except BaseException as error:  # handed to the caller below
+            outcome.append((None, error))
 
     # A thread, because the time that a name look-up takes cannot be limited otherwise.
-    thread = threading.Thread(target=ask, daemon=True)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(seconds)
     if not outcome:
         raise DownloadError(f"no answer within {seconds:g} s")
-    if outcome[0] is not None:
-        raise DownloadError(_in_plain_words(outcome[0]))
+    result, error = outcome[0]
+    if error is not None:
+        raise error
+    return result
 
 
 def download(url: str, part: Path, *, size: int | None = None) -> None:
@@ -87,20 +117,8 @@ def download(url: str, part: Path, *, size: int | None = None) -> None:
         If the address does not deliver, after several attempts where another may help. On a
         full disk, and where something else than the file arrives, `part` is removed.
     """
-    from tenacity import retry, retry_if_exception_type, stop_after_attempt
-
-    def pause(state) -> float:
-        asked = state.outcome.exception().after
-        return 0.5 * 2**state.attempt_number if asked is None else asked
-
-    attempt = retry(
-        retry=retry_if_exception_type(_Again),
-        wait=pause,
-        stop=stop_after_attempt(ATTEMPTS),
-        reraise=True,
-    )(_attempt)
     try:
-        attempt(url, part, size)
+        retrying(_attempt)(url, part, size)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             part.unlink(missing_ok=True)
@@ -110,25 +128,52 @@ def download(url: str, part: Path, *, size: int | None = None) -> None:
 
 def _attempt(url: str, part: Path, size: int | None) -> None:
     """Ask once for what is missing in `part` and append it."""
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    with session() as opened, get(opened, url, headers) as answer:
+        if answer.status_code == 416:  # there is nothing after what we have
+            return
+        if not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            have = 0  # the server sends all of it again
+        _write(answer, part, have, size)
+
+
+def retrying(attempt: Callable) -> Callable:
+    """Return a function that calls `attempt` again if that raises `TryAgain`."""
+    from tenacity import retry, retry_if_exception_type, stop_after_attempt
+
+    def pause(state) -> float:
+        asked = state.outcome.exception().after
+        return 0.5 * 2**state.attempt_number if asked is None else asked
+
+    return retry(
+        retry=retry_if_exception_type(TryAgain),
+        wait=pause,
+        stop=stop_after_attempt(ATTEMPTS),
+        reraise=True,
+    )(attempt)
+
+
+def session() -> requests.Session:
+    """Return a session. It knows http and https only: redirects to others are refused."""
     import requests
 
-    have = part.stat().st_size if part.exists() else 0
+    opened = requests.Session()
+    opened.max_redirects = 5
+    return opened
+
+
+@contextlib.contextmanager
+def get(opened: requests.Session, url: str, headers: dict) -> Iterator[requests.Response]:
+    """Ask for a file; whatever goes wrong until its body is read becomes a `DownloadError`."""
+    import requests
+
     # Compressed on the way, byte positions would not be those of the file.
-    headers = {"Accept-Encoding": "identity"}
-    if have:
-        headers["Range"] = f"bytes={have}-"
-    session = requests.Session()  # knows http and https only: other redirects are refused
-    session.max_redirects = 5
+    headers = {"Accept-Encoding": "identity", **headers}
     try:
-        with session.get(
-            url, stream=True, headers=headers, timeout=(CONNECT_S, STALL_S)
-        ) as answer:
-            if answer.status_code == 416:  # there is nothing after what we have
-                return
+        with opened.get(url, stream=True, headers=headers, timeout=(CONNECT_S, STALL_S)) as answer:
             _refuse_what_is_no_file(answer)
-            if not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-                have = 0  # the server sends all of it again
-            _write(answer, part, have, size)
+            yield answer
     except requests.RequestException as error:
         again = (
             requests.exceptions.ChunkedEncodingError,
@@ -136,12 +181,9 @@ def _attempt(url: str, part: Path, size: int | None) -> None:
             requests.exceptions.ConnectionError,
         )
         never = (requests.exceptions.ConnectTimeout, requests.exceptions.SSLError)
-        kind = (
-            _Again if isinstance(error, again) and not isinstance(error, never) else DownloadError
-        )
+        temporary = isinstance(error, again) and not isinstance(error, never)
+        kind = TryAgain if temporary else DownloadError
         raise kind(_in_plain_words(error)) from error
-    finally:
-        session.close()
 
 
 def _refuse_what_is_no_file(answer) -> None:
@@ -152,8 +194,8 @@ def _refuse_what_is_no_file(answer) -> None:
         after = float(asked) if asked.isdigit() else None
         if after is not None and after > WAIT_S:
             raise DownloadError(f"{status} and asks to wait {after:.0f} s")
-        raise _Again(status, after)
-    if not answer.ok:
+        raise TryAgain(status, after)
+    if not answer.ok and answer.status_code != 416:
         raise DownloadError(status)
     if answer.headers.get("Content-Type", "").startswith("text/html"):
         raise DownloadError(
@@ -188,7 +230,7 @@ def _write(answer, part: Path, have: int, size: int | None) -> None:
             file.write(chunk)
             bar.update(len(chunk))
     if (total or size or have) > have:
-        raise _Again(f"the connection ended after {have} of {total or size} bytes")
+        raise TryAgain(f"the connection ended after {have} of {total or size} bytes")
 
 
 def _in_plain_words(error: BaseException) -> str:

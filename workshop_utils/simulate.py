@@ -368,6 +368,8 @@ def simulate_sweep(current_pa: np.ndarray, neuron: Neuron, rng: np.random.Genera
 # for. With other seeds the rate in the highest tuning bin, visited for 15 ms, scatters more.
 DEFAULT_SEED = 1
 RECORDING_NOISE_MV = 0.06
+CHUNK_SAMPLES = 2**18
+HEAD_BYTES = 2**16  # room for the table of contents at the beginning of the file
 VOLTAGE_STEP_V = 2.0**-15  # 0.03 mV: the converter of an amplifier has steps, too
 
 
@@ -435,16 +437,23 @@ def simulate_recording(path: str | os.PathLike, *, seed: int = DEFAULT_SEED) -> 
 
 
 def _write(path, epochs, spikes, *, time_s, current_a, voltage_v, intensity_hz) -> None:
-    """Write the NWB file, with the recording's names."""
+    """Write the NWB file, with the recording's names, laid out for streaming.
+
+    All that is small stands at the beginning of the file, where one request brings it. The
+    samples follow, series by series, in chunks that carry a checksum of their own (Fletcher):
+    HDF5 refuses a chunk that was damaged on the way.
+    """
+    import h5py
     from hdmf.common import VectorData
     from pynwb import NWBHDF5IO, H5DataIO, NWBFile, TimeSeries
     from pynwb.epoch import TimeIntervals
     from pynwb.file import Subject
 
-    def packed(values):
+    def reserved(values):
         return H5DataIO(
-            values, compression="gzip", compression_opts=4, shuffle=True, chunks=(2**18,)
-        )
+            shape=values.shape, dtype=values.dtype, chunks=(CHUNK_SAMPLES,),
+            compression="gzip", compression_opts=4, shuffle=True, fletcher32=True,
+        )  # fmt: skip
 
     nwb = NWBFile(
         session_description="SIMULATED, not a recording. Stand-in for allen_478498617.nwb of the "
@@ -454,6 +463,7 @@ def _write(path, epochs, spikes, *, time_s, current_a, voltage_v, intensity_hz) 
         identifier="simulated-allen_478498617",
         session_start_time=datetime(2000, 1, 1, tzinfo=UTC),
         keywords=["simulated"],
+        related_publications=["Teeter et al. (2018) doi:10.1038/s41467-017-02717-4"],
         subject=Subject(
             subject_id="simulated", species="Mus musculus", sex="U", age="P90D",
             description="A simulated neuron: there was no animal, so sex and age say nothing.",
@@ -461,16 +471,16 @@ def _write(path, epochs, spikes, *, time_s, current_a, voltage_v, intensity_hz) 
     )  # fmt: skip
     stimulus = TimeSeries(
         name="stimulus",
-        data=packed(current_a),
+        data=reserved(current_a),
         unit="A",
-        timestamps=packed(time_s),
+        timestamps=reserved(time_s),
         description="Current given to the simulated neuron; no samples between the sweeps.",
     )
     nwb.add_stimulus(stimulus)
     nwb.add_acquisition(
         TimeSeries(
             name="response",
-            data=packed(voltage_v),
+            data=reserved(voltage_v),
             unit="V",
             timestamps=stimulus,
             description="Membrane potential of the simulated neuron.",
@@ -480,7 +490,7 @@ def _write(path, epochs, spikes, *, time_s, current_a, voltage_v, intensity_hz) 
     truth.add(
         TimeSeries(
             name="conditional_intensity",
-            data=packed(intensity_hz),
+            data=reserved(intensity_hz),
             unit="Hz",
             timestamps=stimulus,
             description="Intensity given the past, from which every spike was drawn.",
@@ -506,5 +516,12 @@ def _write(path, epochs, spikes, *, time_s, current_a, voltage_v, intensity_hz) 
     # As in the recording, a sweep has one plain tag and not a list of tags; pynwb, which would
     # use an index column for lists, must be told.
     nwb.epochs.tags_index = None
-    with NWBHDF5IO(path, "w") as io:
+    with (
+        h5py.File(path, "w", meta_block_size=HEAD_BYTES) as file,
+        NWBHDF5IO(file=file, mode="w") as io,
+    ):
         io.write(nwb)
+        file["stimulus/presentation/stimulus/timestamps"][:] = time_s
+        file["stimulus/presentation/stimulus/data"][:] = current_a
+        file["acquisition/response/data"][:] = voltage_v
+        file["processing/simulation/conditional_intensity/data"][:] = intensity_hz

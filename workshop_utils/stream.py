@@ -1,20 +1,441 @@
-"""A small web server on this computer, so that streaming can be tried without a network."""
+"""Read an NWB file where it lies: only the bytes that are looked at travel."""
 
 from __future__ import annotations
 
 import asyncio
+import bisect
+import functools
+import io
 import os
+import re
 import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["serve_folder"]
+from workshop_utils.data import (
+    DATASETS,
+    DataError,
+    Provenance,
+    addresses,
+    data_source,
+    described,
+    fetch_data,
+    refuse_simulated,
+)
+from workshop_utils.download import DownloadError, TryAgain, get, retrying, session, within
+
+if TYPE_CHECKING:
+    import pynapple as nap
+
+__all__ = ["StreamedRecording", "StreamedSeries", "serve_folder", "stream_data"]
+
+#: Bytes are kept, and asked for, in blocks of this size.
+BLOCK = 2**16
+#: The first request brings this much: HDF5 files keep most of their table of contents there.
+FIRST_BYTES = 2**18
+#: Blocks that are kept in memory (64 MB).
+KEPT_BLOCKS = 1024
+#: Seconds that one request may take, from beginning to end.
+REQUEST_S = 60.0
+#: Seconds that an address gets for the first piece, name look-up included.
+OPEN_S = 15.0
+#: Bytes of HDF5's own memory for decompressed chunks.
+CHUNK_CACHE = 2**25
 
 
+def stream_data(name_or_url: str) -> StreamedRecording:
+    """Open an NWB file on a web server without downloading it.
+
+    Parameters
+    ----------
+    name_or_url : str
+        The http(s) address of an NWB file, or one of `DATASETS`. A name is looked for where
+        `fetch_data` would download it, governed by the same environment variables. If no
+        address delivers it, the simulated stand-in is served from this computer instead, and a
+        notice says so.
+
+    Returns
+    -------
+    StreamedRecording
+        Maps the names in the file to pynapple objects.
+
+    Raises
+    ------
+    ValueError
+        If `name_or_url` is neither.
+    DataError
+        If the address does not deliver pieces of an NWB file, or if it delivers simulated data
+        while ``WORKSHOP_DATA_SOURCE`` is ``recorded``.
+    """
+    if name_or_url.startswith(("http://", "https://")):
+        return StreamedRecording(name_or_url)
+    if name_or_url not in DATASETS:
+        raise ValueError(
+            f"{name_or_url!r} is neither an http(s) address nor a data set of the course. "
+            f"Known names: {', '.join(DATASETS)}."
+        )
+    dataset = DATASETS[name_or_url]
+    reasons = []
+    if data_source() != "simulated":
+        for url in addresses(dataset):
+            try:
+                return StreamedRecording(url)
+            except DataError as error:
+                reasons.append(str(error))
+        if data_source() == "recorded":
+            raise DataError(
+                f"{dataset.name} cannot be streamed.\n" + "\n".join(f"- {r}" for r in reasons)
+            )
+        print("\n".join([f"{dataset.name} cannot be streamed.", *reasons]))
+    path = fetch_data(dataset.name)
+    return StreamedRecording(f"{serve_folder(path.parent)}/{path.name}")
+
+
+class StreamedRecording(Mapping):
+    """An NWB file on a web server, as pynapple objects.
+
+    Works like the object that `pynapple.load_file` returns, with one difference: a time series
+    comes as a `StreamedSeries`, which reads samples and time stamps only where it is restricted.
+
+    Parameters
+    ----------
+    url : str
+        The http(s) address of an NWB file.
+
+    Attributes
+    ----------
+    provenance : Provenance
+        What the file says of itself: recorded or simulated, and where it is from.
+
+    Raises
+    ------
+    DataError
+        If the address does not deliver pieces of an NWB file, or if it delivers simulated data
+        while ``WORKSHOP_DATA_SOURCE`` is ``recorded``.
+    """
+
+    def __init__(self, url: str):
+        import h5py
+        import pynapple as nap
+        from pynwb import NWBHDF5IO
+
+        self._remote = RemoteFile(url)
+        try:
+            self._hdf5 = h5py.File(self._remote, "r", rdcc_nbytes=CHUNK_CACHE)
+            self._io = NWBHDF5IO(file=self._hdf5, mode="r")
+            self._nwb = nap.NWBFile(self._io.read())
+        except Exception as error:
+            self._remote.close()
+            if isinstance(error, DataError):
+                raise
+            raise DataError(
+                f"{url} is not an NWB file that can be read ({error}). "
+                "Does the address lead to the file itself, and not to a page about it?"
+            ) from error
+        try:
+            self.provenance: Provenance = described(self._hdf5, url.rpartition("/")[2], url, None)
+            refuse_simulated(self.provenance)
+            print(self.provenance)
+        except DataError:
+            self.close()
+            raise
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the file on the server."""
+        return self._remote.size
+
+    @property
+    def received_bytes(self) -> int:
+        """How much of it has travelled so far."""
+        return self._remote.received
+
+    @property
+    def requests(self) -> int:
+        """How many times the server was asked."""
+        return self._remote.requests
+
+    def __getitem__(self, key: str) -> nap.IntervalSet | nap.TsGroup | StreamedSeries:
+        if key not in self._nwb:
+            raise KeyError(f"There is no {key!r} in this file. It holds: {', '.join(self)}.")
+        item = self._nwb.nwb.objects[self._nwb.key_to_id[key]]
+        if hasattr(item, "timestamps") and getattr(item, "data", None) is not None:
+            return StreamedSeries(key, item, self._remote, self._sweeps)
+        return self._nwb[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._nwb.keys())
+
+    def __len__(self) -> int:
+        return len(self._nwb.keys())
+
+    def __repr__(self) -> str:
+        return f"{self._remote.url}\n{self._nwb}"
+
+    @functools.cached_property
+    def _sweeps(self) -> nap.IntervalSet | None:
+        """Return when samples were taken, if the file says so."""
+        return self["epochs"] if "epochs" in self else None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._io.close()
+        self._remote.close()
+
+    def __enter__(self) -> StreamedRecording:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()
+
+
+class StreamedSeries:
+    """A time series that stays on the server until a piece of it is asked for.
+
+    Values are as they are stored: like pynapple, this does not apply the ``conversion`` and
+    ``offset`` that an NWB file may give.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the file.
+    shape : tuple of int
+        Of the whole series; the first number counts samples.
+    unit : str
+        Unit of the samples.
+    """
+
+    def __init__(self, name: str, series, remote: RemoteFile, sweeps):
+        self.name = name
+        self.shape: tuple[int, ...] = tuple(series.data.shape)
+        self.unit: str = series.unit
+        self._series = series
+        self._remote = remote
+        self._sweeps = sweeps
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return (
+            f"{self.name}: {self.shape} samples in {self.unit}, still on the server. "
+            "Call restrict(...) to read an interval."
+        )
+
+    def restrict(self, intervals: nap.IntervalSet) -> nap.Tsd | nap.TsdFrame | nap.TsdTensor:
+        """Read what lies in some intervals.
+
+        Parameters
+        ----------
+        intervals : pynapple.IntervalSet
+            In seconds.
+
+        Returns
+        -------
+        pynapple.Tsd, TsdFrame or TsdTensor
+            The samples in the intervals, both ends included, in memory.
+        """
+        import numpy as np
+        import pynapple as nap
+
+        pieces = [self._range(start, end) for start, end in intervals.values]
+        times = np.concatenate([self._times(first, stop) for first, stop in pieces])
+        samples = np.concatenate([self._read(self._series.data, *piece) for piece in pieces])
+        kind = {1: nap.Tsd, 2: nap.TsdFrame}.get(samples.ndim, nap.TsdTensor)
+        return kind(t=times, d=samples).restrict(intervals)
+
+    def _range(self, start_s: float, end_s: float) -> tuple[int, int]:
+        """Return the index of the first sample in an interval, and that after the last."""
+        times = self._series.timestamps
+        if times is None:  # regular sampling; a sample more, for restrict to decide
+            rate, first_s = self._series.rate, self._series.starting_time
+            first = int((start_s - first_s) * rate) - 1
+            stop = int((end_s - first_s) * rate) + 2
+            return min(max(first, 0), len(self)), min(max(stop, 0), len(self))
+        first = self._find(times, start_s, bisect.bisect_left)
+        return first, self._find(times, end_s, bisect.bisect_right)
+
+    def _find(self, times, when_s: float, bisection) -> int:
+        """Bisect the time stamps, which are on the server, around the place that is likely."""
+        if self._sweeps is not None:
+            recorded_s = self._sweeps.end - self._sweeps.start
+            before_s = (when_s - self._sweeps.start).clip(0, recorded_s).sum()
+            guess = round(before_s / recorded_s.sum() * len(times))
+            low, high = max(guess - 2, 0), min(guess + 3, len(times))
+            near = times[low:high]
+            index = low + bisection(near, when_s)
+            if (index > low or low == 0) and (index < high or high == len(times)):
+                return index
+        return bisection(times, when_s)
+
+    def _times(self, first: int, stop: int):
+        """Return the time stamps of some samples."""
+        import numpy as np
+
+        if self._series.timestamps is not None:
+            return self._read(self._series.timestamps, first, stop)
+        return self._series.starting_time + np.arange(first, stop) / self._series.rate
+
+    def _read(self, stored, first: int, stop: int):
+        """Read a slice. Its chunks, which HDF5 would ask for one by one, come together."""
+        if getattr(stored, "chunks", None) and stop > first:
+            step = stored.chunks[0]
+            rest = (0,) * (stored.ndim - 1)
+            at = range(first // step * step, stop, step)
+            chunks = [stored.id.get_chunk_info_by_coord((k, *rest)) for k in at]
+            self._remote.prefetch([(c.byte_offset, c.size) for c in chunks if c.byte_offset])
+        return stored[first:stop]
+
+
+class RemoteFile(io.RawIOBase):
+    """A file on a web server that is read in pieces, as if it were open here.
+
+    A piece is asked for again when the connection fails, and is believed only if the server
+    says that it is the right piece of the same file. (fsspec's and remfile's files do not check
+    that, or have no time limit, or keep zeros for a piece that did not arrive.)
+
+    Parameters
+    ----------
+    url : str
+        An http(s) address.
+
+    Raises
+    ------
+    DataError
+        If the address does not deliver pieces of a file; also from every later read.
+    """
+
+    def __init__(self, url: str):
+        self.url = url
+        self.size = 0
+        self.received = 0
+        self.requests = 0
+        self._at = 0
+        self._version: str | None = None
+        self._blocks: dict[int, bytes] = {}
+        self._session = session()
+        self._place = url  # where redirects lead to
+        try:
+            within(OPEN_S, lambda: self._bring(range(FIRST_BYTES // BLOCK)))
+        except DownloadError as error:
+            raise self._failed(error) from error
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to a position and return it."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
+        self._at = base + offset
+        return self._at
+
+    def readinto(self, buffer) -> int:
+        """Fill `buffer` from the position on; return how many bytes that were."""
+        start, stop = self._at, min(self._at + len(buffer), self.size)
+        if stop <= start:
+            return 0
+        first, last = start // BLOCK, (stop - 1) // BLOCK
+        self._bring(range(first, last + 1))
+        whole = b"".join(self._blocks[k] for k in range(first, last + 1))
+        buffer[: stop - start] = whole[start - first * BLOCK : stop - first * BLOCK]
+        self._at = stop
+        while len(self._blocks) > KEPT_BLOCKS:
+            del self._blocks[next(iter(self._blocks))]
+        return stop - start
+
+    def prefetch(self, pieces: list[tuple[int, int]]) -> None:
+        """Bring pieces, given as (position, length), in as few requests as possible."""
+        blocks = {k for at, n in pieces for k in range(at // BLOCK, (at + n - 1) // BLOCK + 1)}
+        if len(blocks) < KEPT_BLOCKS:
+            self._bring(sorted(blocks))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
+        super().close()
+
+    def _bring(self, wanted: Iterable[int]) -> None:
+        """Ask for the blocks that are not here, neighbours together."""
+        missing = [k for k in wanted if k not in self._blocks]
+        while missing:
+            n = 1
+            while n < len(missing) and missing[n] == missing[0] + n:
+                n += 1
+            start, stop = missing[0] * BLOCK, (missing[0] + n) * BLOCK
+            body = self._ask(start, min(stop, self.size) if self.size else stop)
+            for i in range(0, len(body), BLOCK):
+                self._blocks[(start + i) // BLOCK] = body[i : i + BLOCK]
+            del missing[:n]
+
+    def _ask(self, start: int, stop: int) -> bytes:
+        """Return the bytes from `start` up to, not including, `stop`."""
+        try:
+            return retrying(self._ask_once)(start, stop)
+        except DownloadError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, reason: DownloadError) -> DataError:
+        return DataError(
+            f"{self.url} cannot be streamed: {reason}. "
+            "Download the file instead, or try another address."
+        )
+
+    def _ask_once(self, start: int, stop: int) -> bytes:
+        place, self._place = self._place, self.url  # if it fails, begin at the first address
+        try:
+            with get(self._session, place, {"Range": f"bytes={start}-{stop - 1}"}) as answer:
+                body = self._check_and_read(answer, start, stop)
+                self._place = answer.url
+        except DownloadError as error:
+            if place != self.url:  # a signed address may have expired
+                raise TryAgain(str(error)) from error
+            raise
+        self.requests += 1
+        self.received += len(body)
+        return body
+
+    def _check_and_read(self, answer, start: int, stop: int) -> bytes:
+        """Return the body of an answer if it is the piece that was asked for."""
+        if answer.status_code != 206:
+            raise DownloadError("the server does not send pieces of a file, only all of it")
+        found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", answer.headers.get("Content-Range", ""))
+        size = int(found[3]) if found else 0
+        stop = min(stop, size)
+        if not found or (int(found[1]), int(found[2])) != (start, stop - 1):
+            raise DownloadError("the server sent another piece than the one that was asked for")
+        version = answer.headers.get("ETag")
+        if self.size and (size, version) != (self.size, self._version):
+            raise DownloadError("the file on the server has been changed meanwhile")
+        body = bytearray()
+        until = time.monotonic() + REQUEST_S
+        for piece in answer.iter_content(BLOCK):
+            body += piece
+            if time.monotonic() > until:
+                raise DownloadError(f"a piece of {stop - start} bytes took too long")
+        if len(body) != stop - start:
+            raise TryAgain(f"{len(body)} bytes came in place of {stop - start}")
+        self.size, self._version = size, version
+        return bytes(body)
+
+
+@functools.cache
 def serve_folder(folder: str | os.PathLike) -> str:
     """Serve a folder over HTTP on this computer only, until the Python process ends.
 
     The server answers range requests (single pieces of a file), which `http.server` of the
-    standard library does not. It listens on 127.0.0.1, so nobody else can reach it.
+    standard library does not. It listens on 127.0.0.1, so nobody else can reach it. A second
+    call for the same folder returns the same address.
 
     Parameters
     ----------
