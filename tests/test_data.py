@@ -16,7 +16,9 @@ from workshop_utils import (
     data,
     fetch_data,
     is_simulated,
+    load_data,
     load_grasshopper,
+    provenance,
     serve_folder,
 )
 
@@ -231,6 +233,43 @@ def test_grasshopper(stimulus, n_spikes, highest_db):
     assert level.max() == pytest.approx(highest_db, abs=1e-4)
     assert spikes[0].t[0] > 0
     assert spikes[0].t[-1] < 10
+
+
+def test_grasshopper_says_where_it_is_from(capsys):
+    spikes, _ = load_grasshopper(1)
+    assert "Recorded data: grasshopper_spike_times1.txt" in capsys.readouterr().out
+    assert list(spikes["kind"]) == ["recorded"]
+
+
+def test_grasshopper_with_other_bytes_is_refused(monkeypatch):
+    name = "grasshopper_stimulus1.txt"
+    monkeypatch.setitem(DATASETS, name, replace(DATASETS[name], sha256="0" * 64))
+    with pytest.raises(DataError, match=f"{name} is missing, or not the file"):
+        load_grasshopper(1)
+
+
+def test_loaded_data_know_where_they_are_from(with_stand_in, stand_in, monkeypatch):
+    monkeypatch.setenv("WORKSHOP_DATA_SOURCE", "simulated")
+    origin = load_data(NAME).provenance
+    assert origin.kind == "simulated"
+    assert origin.sha256 == hashlib.sha256(stand_in.read_bytes()).hexdigest()
+    assert "Teeter" in origin.citation
+    assert str(origin) == f"SIMULATED DATA: {stand_in.name} is not a recording."
+
+
+def test_recording_is_known_by_its_checksum(monkeypatch, stand_in, tmp_path):
+    """Whatever the file is called; the registry's file is the recording."""
+    register(monkeypatch, "http://127.0.0.1/there", content=stand_in.read_bytes())
+    path = shutil.copy(stand_in, tmp_path / "renamed.nwb")
+    origin = provenance(path)
+    assert (origin.kind, origin.name) == ("recorded", "renamed.nwb")
+    assert origin.source == "http://127.0.0.1/there"
+    assert origin.citation == DATASETS[NAME].citation
+
+
+def test_loading_what_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nothing.nwb is neither a file nor a data set"):
+        load_data(tmp_path / "nothing.nwb")
 
 
 def test_grasshopper_knows_two_stimuli():

@@ -19,6 +19,7 @@ from time import sleep  # the real one: retries do not wait in these tests
 import pooch
 import pytest
 import requests  # noqa: F401  imported before a test gives up the right to read it
+from filelock import FileLock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from misbehaving import Server, login_page, status
@@ -330,6 +331,23 @@ def test_full_disk(serve, cache, monkeypatch):
         fetch_data(NAME)
     assert not os.path.lexists(cache / f".{NAME}.part")
     assert not (cache / NAME).exists()
+
+
+def test_part_that_cannot_be_written(serve, cache):
+    serve(good)
+    (cache / f".{NAME}.part").mkdir(parents=True)  # nobody can write bytes into a folder
+    with pytest.raises(DataError, match=rf"cannot be written to {cache}.*WORKSHOP_DATA_DIR"):
+        fetch_data(NAME)
+
+
+def test_waiting_is_announced(serve, cache, monkeypatch, capsys):
+    serve(good)
+    cache.mkdir()
+    monkeypatch.setattr(data, "ANNOUNCE_S", 0.1)
+    monkeypatch.setattr(data, "LOCK_S", 0.2)
+    with FileLock(cache / f".{NAME}.lock"), pytest.raises(DataError, match="Another process"):
+        fetch_data(NAME)
+    assert f"busy with {NAME}; waiting" in capsys.readouterr().out
 
 
 @pytest.fixture

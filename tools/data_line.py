@@ -32,9 +32,8 @@ def add_line(app, doctree):
     for kind in sorted(set(found.values())):
         names = ", ".join(name for name in found if found[name] == kind)
         line += nodes.strong("", f"{kind.capitalize()} data")
-        line += nodes.Text(f": {names}. ")
-    if "simulated" in found.values():
-        line += nodes.Text("Simulated data come from a model neuron; nothing was measured. ")
+        model = " (a model neuron; nothing was measured)" if kind == "simulated" else ""
+        line += nodes.Text(f": {names}{model}. ")
     line += nodes.reference("", "About the data", refuri=link, internal=True)
     line += nodes.Text(".")
     title.parent.insert(title.parent.index(title) + 1, line)

@@ -111,7 +111,14 @@ def check_data() -> Iterator[Finding]:
         return
     for dataset in data.DATASETS.values():
         path = folder / dataset.name
-        if not path.exists():
+        if dataset.package:
+            try:
+                path = data.packaged(dataset)
+            except data.DataError as error:
+                yield Finding(False, str(error), INSTALL)
+            else:
+                yield Finding(True, f"{path}: checksum")
+        elif not path.exists():
             yield Finding(
                 None,
                 f"{dataset.name} is not in {folder}; without a network the chapters simulate it",
@@ -200,9 +207,12 @@ def info() -> int:
         print("  holds:   ", dataset.holds)
         print("  licence: ", dataset.licence)
         print("  cite:    ", dataset.citation)
-        print("  from:    ", ", ".join(dataset.urls))
         print("  sha256:  ", dataset.sha256)
-        print("  cached:  ", data.cache_folder() / dataset.name)
+        if dataset.package:
+            print("  from:     the Python package", dataset.package)
+        else:
+            print("  from:    ", ", ".join(dataset.urls))
+            print("  cached:  ", data.cache_folder() / dataset.name)
     return 0
 
 

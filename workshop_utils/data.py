@@ -36,6 +36,8 @@ SOURCES = ("auto", "recorded", "simulated")
 PROBE_S = 3.0
 #: Seconds that one process waits for another that downloads the same file.
 LOCK_S = 1800.0
+#: Seconds after which it says that it waits.
+ANNOUNCE_S = 2.0
 
 
 class DataError(RuntimeError):
@@ -208,7 +210,7 @@ def fetch_data(name: str) -> Path:
     source = data_source()
     folder = cache_folder()
     if dataset.package:
-        path = _packaged(dataset)
+        path = packaged(dataset)
     elif source == "simulated":
         return _simulated(name, folder, "WORKSHOP_DATA_SOURCE=simulated asks for it.")
     else:
@@ -370,7 +372,7 @@ def load_grasshopper(stimulus: int = 1) -> tuple[nap.TsGroup, nap.Tsd]:
     if stimulus not in (1, 2):
         raise ValueError(f"stimulus is {stimulus!r}, but must be 1 (to 200 Hz) or 2 (to 800 Hz).")
     times = fetch_data(f"grasshopper_spike_times{stimulus}.txt")
-    stimulus_path = _packaged(DATASETS[f"grasshopper_stimulus{stimulus}.txt"])
+    stimulus_path = packaged(DATASETS[f"grasshopper_stimulus{stimulus}.txt"])
     import numpy as np
     import pandas as pd
     import pynapple as nap
@@ -398,7 +400,7 @@ def cache_folder() -> Path:
     return Path(chosen).expanduser() if chosen else Path(pooch.os_cache("spikes-to-models"))
 
 
-def _packaged(dataset: Dataset) -> Path:
+def packaged(dataset: Dataset) -> Path:
     """Return a verified file that an installed Python package carries."""
     import pooch
 
@@ -432,6 +434,11 @@ def _recorded(dataset: Dataset, folder: Path) -> Path:
                 _deliver(url, path, dataset)
             except DownloadError as error:
                 reasons.append(f"{url}: {error}")
+            except OSError as error:  # of the disk, not of the network
+                raise DataError(
+                    f"{dataset.name} cannot be written to {folder} ({error}). Set "
+                    "WORKSHOP_DATA_DIR to a folder of your own."
+                ) from error
             else:
                 return path
     raise DataError(
@@ -512,8 +519,12 @@ def _locked(folder: Path, name: str) -> Iterator[None]:
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f".{name}.lock", timeout=LOCK_S)
-        lock.acquire()
+        lock = FileLock(folder / f".{name}.lock")
+        try:
+            lock.acquire(timeout=ANNOUNCE_S)
+        except Timeout:
+            print(f"Another process is busy with {name}; waiting for it ...", flush=True)
+            lock.acquire(timeout=LOCK_S)
     except Timeout:
         raise DataError(
             f"Another process has been busy with {name} in {folder} for "

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 __all__ = [
     "SAMPLING_RATE_HZ",
@@ -407,7 +409,7 @@ def simulate_recording(path: str | os.PathLike, *, seed: int = DEFAULT_SEED) -> 
     }
     spikes = []
     at = 0
-    for epoch in epochs:
+    for epoch in tqdm(epochs, "simulating", unit=" sweeps", disable=not sys.stderr.isatty()):
         rng = np.random.default_rng([seed, epoch.index])
         current = injected_current(epoch)
         sweep = simulate_sweep(current, Neuron(), rng)
