@@ -15,7 +15,8 @@ ENV := .venv/.installed
 NOTEBOOKS := $(patsubst content/%.md,build/notebooks/%.ipynb,$(shell grep -l '{code-cell}' content/*.md))
 # Wider code would have to be scrolled sideways on the website. The notebooks are in .gitignore.
 CHAPTER_STYLE := --config line-length=76 --no-respect-gitignore
-PAGES := $(wildcard content/*.md content/images/* content/references.bib) _config.yml _toc.yml
+PAGES := $(wildcard content/*.md content/images/* content/static/* tools/*.py) content/references.bib \
+  _config.yml _toc.yml
 
 .PHONY: help book serve test test-recorded notebooks data check bench lint format lock clean
 

@@ -53,7 +53,9 @@ def chapters():
 def fingerprint(source):
     """Return a hash of everything that changes results without changing a chapter."""
     digest = hashlib.sha256(f"{source} {sys.version}".encode())
-    code = [ROOT / "requirements.txt", ROOT / "tools" / "measure.py"]
+    code = [
+        ROOT / name for name in ("requirements.txt", "tools/measure.py", "content/matplotlibrc")
+    ]
     for path in [*code, *sorted((ROOT / "workshop_utils").glob("*.py"))]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
