@@ -18,7 +18,7 @@ CHAPTER_STYLE := --config line-length=76 --no-respect-gitignore
 PAGES := $(wildcard content/*.md content/images/* content/static/* tools/*.py) content/references.bib \
   _config.yml _toc.yml
 
-.PHONY: help book serve test test-recorded notebooks data check bench lint format lock clean
+.PHONY: help book serve test test-recorded test-site notebooks data check bench lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -53,6 +53,13 @@ test: $(ENV) lint $(NOTEBOOKS) ## check the chapters, test the helpers, run ever
 
 test-recorded: $(ENV) ## compare the course's numbers with the real recording (needs the network)
 	@$(BIN)/python -m pytest -m network tests
+
+test-site: book .venv/.site ## drive a browser over every page of the website (needs Chromium)
+	@$(BIN)/python -m pytest -q -m site tests/test_site.py
+
+.venv/.site: requirements-site.txt $(ENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 build/notebooks/%.ipynb: content/%.md $(ENV)
 	@mkdir -p build/notebooks
@@ -93,6 +100,8 @@ lock: ## renew requirements.txt and requirements-gpu.txt (needs uv)
 	  --no-emit-index-url --no-header requirements.in -o requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header -c requirements.txt requirements-gpu.in -o requirements-gpu.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header -c requirements.txt requirements-site.in -o requirements-site.txt
 
 clean: ## remove what was built (not the environment, not the downloaded data)
 	rm -rf _build build

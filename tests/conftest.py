@@ -15,18 +15,21 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 def pytest_configure(config):
     """Decide once where the data come from, for every test and every notebook of this run."""
-    if not hasattr(config, "workerinput") and "network" != config.getoption("-m"):
+    if not hasattr(config, "workerinput") and config.getoption("-m") not in ("network", "site"):
         simulated = is_simulated(fetch_data("allen_478498617.nwb"))
         os.environ["WORKSHOP_DATA_SOURCE"] = "simulated" if simulated else "recorded"
 
 
 def pytest_collection_modifyitems(config, items):
-    """Skip what needs the network, unless it was asked for."""
-    if config.getoption("-m") == "network":
-        return
+    """Skip what needs the network or a browser, unless it was asked for."""
+    needs = {
+        "network": "needs the network: make test-recorded",
+        "site": "needs the built site and a browser: make test-site",
+    }
     for item in items:
-        if item.get_closest_marker("network"):
-            item.add_marker(pytest.mark.skip(reason="needs the network: make test-recorded"))
+        for marker, reason in needs.items():
+            if item.get_closest_marker(marker) and config.getoption("-m") != marker:
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def pages():
@@ -50,7 +53,9 @@ def stand_in():
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Say how many faults of networks, servers, disks and files were tried."""
+    """Print the table of the site; say how many faults of networks and disks were tried."""
+    for line in getattr(terminalreporter.config, "site_table", []):
+        terminalreporter.write_line(line)
     names = ("test_faults.py", "test_stream.py")
     passed = terminalreporter.stats.get("passed", [])
     n = sum(report.nodeid.partition("::")[0].endswith(names) for report in passed)

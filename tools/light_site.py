@@ -3,13 +3,14 @@
 - Formulas become MathML when the site is built; browsers draw it themselves.
 - Images get their size, so that nothing jumps, and are loaded when they come into view.
 - PNG files are reduced to 256 colours, which drawings do not exceed by much.
-- Of the theme's 2000 icons, only those that the pages use are kept in its script.
+- Of the theme's 2000 icons, only those that the pages use are kept in its script, style and fonts.
 """
 
 import re
 from pathlib import Path
 
 from docutils import nodes
+from fontTools import subset
 from latex2mathml.converter import convert
 from PIL import Image
 from sphinx.util.math import get_node_equation_number
@@ -18,8 +19,10 @@ ICON = re.compile(
     r',?(?:"([\w-]+)"|([\w]+)):\[\d+,\d+,\[[^\]]*\],"[0-9a-f]+",(?:"[^"]*"|\[[^\]]*\])\]'
 )
 ICON_SCRIPT = "_static/scripts/fontawesome.js"
-# Nothing in the course is drawn live in the page by Thebe, and there are no comments.
-UNUSED = ("thebe",)
+ICON_STYLE = "_static/styles/pydata-sphinx-theme.css"
+ICON_FONTS = "_static/vendor/fontawesome/webfonts"
+# Roles that the bibliography carries and that its elements must not have.
+WRONG_ROLES = re.compile(r' role="(?:list|doc-biblioentry|doc-backlink)"')
 
 
 def visit_math(self, node):
@@ -43,10 +46,8 @@ def visit_math_block(self, node):
     raise nodes.SkipNode
 
 
-def describe_images(app, pagename, templatename, context, doctree):
-    """Give the images of a page their size, and leave out scripts that it does not need."""
-    for key in ("script_files", "css_files"):
-        context[key] = [f for f in context.get(key, []) if not any(u in str(f) for u in UNUSED)]
+def finish_body(app, pagename, templatename, context, doctree):
+    """Give the images of a page their size; leave out roles that mislead screen readers."""
     files = {name: Path(app.srcdir, uri) for uri, name in app.builder.images.items()}
     first = True
 
@@ -64,7 +65,8 @@ def describe_images(app, pagename, templatename, context, doctree):
         return tag[0].replace("<img ", f"<img {more} ", 1)
 
     if "body" in context:
-        context["body"] = re.sub(r"<img [^>]*>", complete, context["body"])
+        body = re.sub(r"<img [^>]*>", complete, context["body"])
+        context["body"] = WRONG_ROLES.sub("", body)
 
 
 def density(image):
@@ -83,14 +85,26 @@ def reduce_files(app, exception):
                 image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
                     path, optimize=True
                 )
-    script = out / ICON_SCRIPT
-    pages = [*out.glob("*.html"), *out.glob("content/*.html"), *out.glob("_static/**/*.js")]
+    keep_icons(out)
+
+
+def keep_icons(out):
+    """Remove the icons that no page uses from the theme's script, style and fonts."""
+    script, style = out / ICON_SCRIPT, out / ICON_STYLE
     used = set()
-    for page in pages:
+    for page in [*out.glob("*.html"), *out.glob("content/*.html"), *out.glob("_static/**/*.js")]:
         if page != script:
             used.update(re.findall(r"\bfa-([a-z0-9-]+)", page.read_text(encoding="utf-8")))
-    text = script.read_text(encoding="utf-8")
-    script.write_text(only_icons(text, used), encoding="utf-8")
+    script.write_text(only_icons(script.read_text(encoding="utf-8"), used), encoding="utf-8")
+    style.write_text(only_rules(style.read_text(encoding="utf-8"), used), encoding="utf-8")
+    letters = set()
+    for path in out.glob("_static/**/*.css"):
+        text = path.read_text(encoding="utf-8")
+        letters.update(int(code, 16) for code in re.findall(r'"\\([ef][0-9a-f]{3})"', text))
+    for path in (out / ICON_FONTS).glob("*.woff2"):
+        keep_letters(path, letters)
+    for path in (out / ICON_FONTS).glob("*.ttf"):  # for browsers of before 2016
+        path.unlink()
 
 
 def only_icons(script, used):
@@ -99,9 +113,28 @@ def only_icons(script, used):
     return kept.replace("{,", "{")
 
 
+def only_rules(style, used):
+    """Return Font Awesome's style without the rules of icons that are not used."""
+
+    def keep(rule):
+        return rule[0] if used.intersection(re.findall(r"\.fa-([\w-]+)", rule[1])) else ""
+
+    return re.sub(r'((?:\.fa-[\w-]+:before,?)+)\{content:"\\[0-9a-f]+"\}', keep, style)
+
+
+def keep_letters(path, letters):
+    """Reduce a font file to some letters, given as code points."""
+    options = subset.Options(flavor="woff2", layout_features=[], notdef_outline=True)
+    font = subset.load_font(path, options)
+    cutter = subset.Subsetter(options)
+    cutter.populate(unicodes=letters)
+    cutter.subset(font)
+    subset.save_font(font, path, options)
+
+
 def setup(app):
     """Register with Sphinx."""
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
-    app.connect("html-page-context", describe_images, priority=900)
+    app.connect("html-page-context", finish_body, priority=900)
     app.connect("build-finished", reduce_files)
     return {"parallel_read_safe": True}

@@ -96,7 +96,7 @@ def comparison(path):
         ("GLM of the current: pseudo-R²", "present_pseudo_r2", ".3f"),
         ("GLM of the current's history: pseudo-R²", "history_pseudo_r2", ".3f"),
     ]
-    lines = ["| | cell (published) | stand-in (this build) |", "|---|---:|---:|"]
+    lines = ["| number | cell (published) | stand-in (this build) |", "|---|---:|---:|"]
     lines += [f"| {what} | {cell[key]:{form}} | {ours[key]:{form}} |" for what, key, form in rows]
     lines.insert(4, f"| spikes in its three pulses | 0 / about 14 / about 26 | {pulses} |")
     lines += [

@@ -1,0 +1,263 @@
+"""The website as readers meet it: `make test-site` drives a real browser over every page.
+
+Prints a table of what was measured on each page.
+"""
+
+import gzip
+import re
+import shutil
+import threading
+from collections import defaultdict
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+
+import pytest
+from conftest import ROOT, chapters, pages
+
+pytestmark = [pytest.mark.site, pytest.mark.xdist_group("site")]
+
+SITE = ROOT / "_build" / "html"
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 900}
+MAY_WEIGH_KB = 600
+MAY_SHIFT = 0.02
+LEGIBLE_PX = 9.5
+FONT_PT, FIGURE_DPI = 14, 200  # content/matplotlibrc
+PAGES = [f"content/{page.stem}.html" for page in pages()]
+CHAPTERS = [f"content/{page.stem}.html" for page in chapters()]
+
+measured = defaultdict(dict)
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def site():
+    """Address of the built site."""
+    assert (SITE / "index.html").exists(), "There is no site to test. Type first: make book"
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=SITE))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    program = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None
+    )
+    assert program, "These tests need Chromium. Debian or Ubuntu: sudo apt install chromium"
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def open_page(browser, site):
+    """Open a page of the site, with whatever a browser context may be told."""
+    contexts = []
+
+    def open_(name, viewport=DESKTOP, **options):
+        context = browser.new_context(viewport=viewport, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.other_hosts, page.bodies, page.complaints = [], {}, []
+        page.on("response", lambda response: heard(page, response))
+        page.on("console", lambda m: m.type == "error" and page.complaints.append(m.text))
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.route(
+            lambda url: not url.startswith((site, "data:")), lambda route: refuse(page, route)
+        )
+        page.goto(f"{site}/{name}")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+
+
+def refuse(page, route):
+    page.other_hosts.append(route.request.url)
+    route.abort()
+
+
+def heard(page, response):
+    if response.status == 200:
+        kind = response.headers.get("content-type", "")
+        body = response.body()
+        text = re.match(r"text/|application/(javascript|json)|image/svg", kind)
+        page.bodies[response.url] = len(gzip.compress(body) if text else body)
+    elif response.status >= 400:
+        page.complaints.append(f"{response.status} {response.url}")
+
+
+def scroll_to_the_end(page):
+    """Scroll as a reader does, so that everything that loads late is loaded."""
+    height = page.evaluate("document.documentElement.scrollHeight")
+    for y in range(0, height, 600):
+        page.evaluate(f"window.scrollTo(0, {y})")
+        page.wait_for_timeout(20)
+    page.wait_for_load_state("networkidle")
+
+
+def open_all_folds(page):
+    page.evaluate(
+        """() => {
+          document.querySelectorAll('details').forEach(d => d.open = true);
+          document.querySelectorAll('.toggle-hidden').forEach(
+            e => e.classList.remove('toggle-hidden'));
+        }"""
+    )
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_light_and_whole(name, open_page):
+    page = open_page(name, PHONE)
+    page.evaluate(
+        """() => { window.shift = 0; new PerformanceObserver(list => {
+             for (const e of list.getEntries()) if (!e.hadRecentInput) window.shift += e.value;
+           }).observe({type: 'layout-shift', buffered: true}); }"""
+    )
+    scroll_to_the_end(page)
+    weight_kb = sum(page.bodies.values()) / 1000
+    shift = page.evaluate("window.shift")
+    measured[name].update(requests=len(page.bodies), kB=round(weight_kb), shift=round(shift, 3))
+    assert page.other_hosts == []
+    assert page.complaints == []
+    assert weight_kb <= MAY_WEIGH_KB
+    assert shift <= MAY_SHIFT
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_fits_a_phone(name, open_page):
+    page = open_page(name, PHONE)
+    open_all_folds(page)
+    scroll_to_the_end(page)
+    too_wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    measured[name]["overflow px"] = too_wide
+    assert too_wide <= 0
+    scales = page.evaluate(
+        """Array.from(document.querySelectorAll('.cell_output img'))
+             .map(image => image.clientWidth / image.naturalWidth)"""
+    )
+    text_px = min((FONT_PT / 72 * FIGURE_DPI * scale for scale in scales), default=None)
+    if text_px is not None:
+        measured[name]["text px"] = round(text_px, 1)
+        assert text_px >= LEGIBLE_PX
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_accessible(name, look, open_page):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = open_page(name, PHONE if look == "phone" else DESKTOP)
+    if look == "dark":
+        page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    open_all_folds(page)
+    page.wait_for_timeout(300)  # colours fade
+    found = Axe().run(page).response["violations"]
+    n = sum(len(rule["nodes"]) for rule in found)
+    measured[name][f"axe {look}"] = n
+    report = "\n".join(
+        f"{rule['id']}: {rule['help']}\n  "
+        + "\n  ".join(
+            node["html"][:200] + " | " + " ".join(map(str, node["target"]))
+            for node in rule["nodes"][:4]
+        )
+        for rule in found
+    )
+    assert n == 0, report
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_image_is_described(name, open_page):
+    page = open_page(name)
+    images = page.eval_on_selector_all("article img", "es => es.map(e => e.alt)")
+    assert all(len(alt) > 30 and not alt.endswith((".png", ".svg")) for alt in images)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_without_javascript(name, open_page):
+    page = open_page(name, java_script_enabled=False)
+    text = page.inner_text("article")
+    assert len(text) > 200
+    assert "\\frac" not in text and "\\mu" not in text
+    source = (ROOT / name.replace(".html", ".md")).read_text(encoding="utf-8")
+    assert (page.locator("math").count() > 0) == ("{math}" in source)
+    for image in page.locator("article .cell_output img").all():
+        image.scroll_into_view_if_needed()
+        assert image.bounding_box()["width"] > 200
+
+
+def test_links_and_anchors(site):
+    """Every link of every page leads somewhere; those to other hosts are for make linkcheck."""
+    broken = []
+    targets = {}
+    for path in [*SITE.glob("*.html"), *SITE.glob("content/*.html")]:
+        targets[path] = set(re.findall(r'\bid="([^"]+)"', path.read_text(encoding="utf-8")))
+    for path, _ in list(targets.items()):
+        for link in re.findall(r'(?:href|src)="([^"]+)"', path.read_text(encoding="utf-8")):
+            if urlsplit(link).scheme or link.startswith("//"):
+                continue
+            address, anchor = urldefrag(link)
+            base = path.relative_to(SITE).as_posix()
+            target = SITE / unquote(urlsplit(urljoin(base, address)).path)
+            if target.is_dir():
+                target = target / "index.html"
+            if not target.exists():
+                broken.append(f"{base}: {link}")
+            elif anchor and target in targets and unquote(anchor) not in targets[target]:
+                broken.append(f"{base}: {link} (no such anchor)")
+    assert broken == []
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_chapter_says_what_it_was_built_on(name, open_page):
+    page = open_page(name)
+    line = page.inner_text(".data-line")
+    printed = page.inner_text("article")
+    assert ("Simulated data" in line) == ("SIMULATED DATA" in printed)
+    assert ("Recorded data" in line) == ("Recorded data: " in printed.replace(line, ""))
+
+
+def test_search_finds_each_page_once(open_page):
+    page = open_page("search.html?q=compute_tuning_curves")
+    page.wait_for_selector("#search-results li")
+    page.wait_for_timeout(500)
+    found = page.eval_on_selector_all(
+        "#search-results li a", "es => es.map(e => e.href.split('?')[0])"
+    )
+    assert any("measure_tuning" in address for address in found)
+    assert len(found) == len({address.split("#")[0] for address in found})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def table(request):
+    """Print what was measured, page by page."""
+    yield
+    columns = [
+        "requests",
+        "kB",
+        "shift",
+        "overflow px",
+        "text px",
+        "axe light",
+        "axe dark",
+        "axe phone",
+    ]
+    lines = [" ".join([f"{'page':24}", *(f"{c:>12}" for c in columns)])]
+    for name in PAGES:
+        row = measured.get(name, {})
+        cells = (f"{row.get(c, '') if row.get(c) is not None else '':>12}" for c in columns)
+        lines.append(" ".join([f"{Path(name).stem:24}", *cells]))
+    (ROOT / "build" / "site-measured.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    request.config.site_table = lines
