@@ -13,6 +13,7 @@ from docutils import nodes
 from fontTools import subset
 from latex2mathml.converter import convert
 from PIL import Image
+from sphinx.errors import ExtensionError
 from sphinx.util.math import get_node_equation_number
 
 ICON = re.compile(
@@ -25,9 +26,19 @@ ICON_FONTS = "_static/vendor/fontawesome/webfonts"
 WRONG_ROLES = re.compile(r' role="(?:list|doc-biblioentry|doc-backlink)"')
 
 
+def mathml(formula, display="inline"):
+    """Return a formula as MathML; raise if something in it is not understood."""
+    # The converter knows align*, which is the same where nothing stands beside it.
+    made = convert(formula.replace("{aligned}", "{align*}"), display=display)
+    unknown = re.findall(r"<m[io]>(\\[^<]*|&)</m[io]>", made)
+    if unknown:
+        raise ExtensionError(f"MathML: {unknown} is not understood in the formula {formula!r}")
+    return made
+
+
 def visit_math(self, node):
     """Write an inline formula."""
-    self.body.append(convert(node.astext()))
+    self.body.append(mathml(node.astext()))
     raise nodes.SkipNode
 
 
@@ -36,7 +47,7 @@ def visit_math_block(self, node):
     self.body.append(self.starttag(node, "div", CLASS="math-block"))
     # Wide formulas scroll by themselves; whoever uses the keyboard must be able to get there.
     self.body.append('<div class="math-scroll" tabindex="0" role="group" aria-label="Formula">')
-    self.body.append(convert(node.astext(), display="block"))
+    self.body.append(mathml(node.astext(), "block"))
     self.body.append("</div>")
     if node["number"]:
         self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})')
