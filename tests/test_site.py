@@ -4,13 +4,17 @@ Prints a table of what was measured on each page.
 """
 
 import gzip
+import json
+import os
 import re
 import shutil
+import subprocess
 import threading
 from collections import defaultdict
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
@@ -24,6 +28,7 @@ DESKTOP = {"width": 1280, "height": 900}
 MAY_WEIGH_KB = 600
 MAY_SHIFT = 0.02
 LEGIBLE_PX = 9.5
+LIGHTHOUSE = "13.5.0"
 FONT_PT, FIGURE_DPI = 14, 200  # content/matplotlibrc
 PAGES = [f"content/{page.stem}.html" for page in pages()]
 CHAPTERS = [f"content/{page.stem}.html" for page in chapters()]
@@ -31,7 +36,27 @@ CHAPTERS = [f"content/{page.stem}.html" for page in chapters()]
 measured = defaultdict(dict)
 
 
-class Quiet(SimpleHTTPRequestHandler):
+class Handler(SimpleHTTPRequestHandler):
+    """Serves as a host of static pages does: compressed where the browser likes that."""
+
+    packed: ClassVar[dict[Path, bytes]] = {}
+
+    def do_GET(self):
+        path = Path(self.translate_path(self.path))
+        kind = self.guess_type(str(path))
+        text = re.match(r"text/|application/(javascript|json)|image/svg", kind)
+        if not text or not path.is_file() or "gzip" not in self.headers.get("Accept-Encoding", ""):
+            super().do_GET()
+            return
+        if path not in self.packed:
+            self.packed[path] = gzip.compress(path.read_bytes())
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(self.packed[path])))
+        self.end_headers()
+        self.wfile.write(self.packed[path])
+
     def log_message(self, *args):
         pass
 
@@ -40,20 +65,24 @@ class Quiet(SimpleHTTPRequestHandler):
 def site():
     """Address of the built site."""
     assert (SITE / "index.html").exists(), "There is no site to test. Type first: make book"
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=SITE))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=SITE))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
 
 
 @pytest.fixture(scope="module")
-def browser():
+def program():
+    """Path of the browser."""
+    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
+    assert any(found), "These tests need Chromium. Debian or Ubuntu: sudo apt install chromium"
+    return next(filter(None, found))
+
+
+@pytest.fixture(scope="module")
+def browser(program):
     from playwright.sync_api import sync_playwright
 
-    program = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None
-    )
-    assert program, "These tests need Chromium. Debian or Ubuntu: sudo apt install chromium"
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield started
@@ -210,7 +239,7 @@ def test_links_and_anchors(site):
                 continue
             address, anchor = urldefrag(link)
             base = path.relative_to(SITE).as_posix()
-            target = SITE / unquote(urlsplit(urljoin(base, address)).path)
+            target = SITE / unquote(urlsplit(urljoin(base, address)).path.lstrip("/"))
             if target.is_dir():
                 target = target / "index.html"
             if not target.exists():
@@ -229,6 +258,38 @@ def test_chapter_says_what_it_was_built_on(name, open_page):
     assert ("Recorded data" in line) == ("Recorded data: " in printed.replace(line, ""))
 
 
+# Small numbers: the rest is measured above. Performance depends on the machine, so it is
+# printed and must only not be bad.
+MUST_SCORE = {"performance": 0.7, "accessibility": 1, "best-practices": 1, "seo": 1}
+
+
+@pytest.mark.skipif(shutil.which("npx") is None, reason="Lighthouse needs npx, which is not here")
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_lighthouse(name, site, program, tmp_path):
+    """Measure with Lighthouse's default, a phone of the middle class on a slow network."""
+    report = tmp_path / "report.json"
+    subprocess.run(
+        [
+            "npx", "--yes", f"lighthouse@{LIGHTHOUSE}", f"{site}/{name}", "--quiet",
+            "--output=json", f"--output-path={report}",
+            "--only-categories=performance,accessibility,best-practices,seo",
+            "--chrome-flags=--headless=new --no-sandbox --disable-gpu",
+        ],
+        check=True, capture_output=True, env={**os.environ, "CHROME_PATH": program}, timeout=180,
+    )  # fmt: skip
+    found = json.loads(report.read_text(encoding="utf-8"))
+    scores = {key: found["categories"][key]["score"] for key in MUST_SCORE}
+    lcp_s = found["audits"]["largest-contentful-paint"]["numericValue"] / 1000
+    measured[name]["lighthouse"] = "/".join(f"{100 * score:.0f}" for score in scores.values())
+    measured[name]["LCP s"] = round(lcp_s, 1)
+    wrong = {
+        key: audit["title"]
+        for key, audit in found["audits"].items()
+        if audit["score"] == 0 and audit["scoreDisplayMode"] == "binary"
+    }
+    assert all(scores[key] >= least for key, least in MUST_SCORE.items()), (scores, wrong)
+
+
 def test_search_finds_each_page_once(open_page):
     page = open_page("search.html?q=compute_tuning_curves")
     page.wait_for_selector("#search-results li")
@@ -245,6 +306,8 @@ def table(request):
     """Print what was measured, page by page."""
     yield
     columns = [
+        "lighthouse",
+        "LCP s",
         "requests",
         "kB",
         "shift",
@@ -254,10 +317,10 @@ def table(request):
         "axe dark",
         "axe phone",
     ]
-    lines = [" ".join([f"{'page':24}", *(f"{c:>12}" for c in columns)])]
+    lines = [" ".join([f"{'page':24}", *(f"{c:>15}" for c in columns)])]
     for name in PAGES:
         row = measured.get(name, {})
-        cells = (f"{row.get(c, '') if row.get(c) is not None else '':>12}" for c in columns)
+        cells = (f"{row.get(c, '') if row.get(c) is not None else '':>15}" for c in columns)
         lines.append(" ".join([f"{Path(name).stem:24}", *cells]))
     (ROOT / "build" / "site-measured.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     request.config.site_table = lines

@@ -5,12 +5,13 @@ made from those printed lines, so that it cannot differ from what the chapter wo
 """
 
 import re
+from html import escape
 
 from docutils import nodes
 
 PRINTED = re.compile(r"^ *(Recorded data|SIMULATED DATA): (\S+)", re.MULTILINE)
 KINDS = {"Recorded data": "recorded", "SIMULATED DATA": "simulated"}
-DATASETS_PAGE = "content/datasets"
+MEANS = {"recorded": "", "simulated": " (a model neuron; nothing was measured)"}
 
 
 def data_in(text):
@@ -18,27 +19,27 @@ def data_in(text):
     return {name: KINDS[kind] for kind, name in PRINTED.findall(text)}
 
 
-def add_line(app, doctree):
-    """Add a paragraph below the title of a page whose code loaded data."""
+def line_about(found, link):
+    """Return the line as HTML, with a link to the page about the data."""
+    parts = []
+    for kind in sorted(set(found.values())):
+        names = ", ".join(escape(name) for name in found if found[name] == kind)
+        parts.append(f"<strong>{kind.capitalize()} data</strong>: {names}{MEANS[kind]}.")
+    return f'<p class="data-line">{" ".join(parts)} <a href="{link}">About the data</a>.</p>'
+
+
+def add_line(app, pagename, templatename, context, doctree):
+    """Add the line below the title of a page whose code loaded data."""
     found = {}
-    for block in doctree.findall(nodes.literal_block):
+    for block in doctree.findall(nodes.literal_block) if doctree else ():
         if "output" in block["classes"]:
             found.update(data_in(block.astext()))
-    title = next(doctree.findall(nodes.title), None)
-    if not found or title is None:
-        return
-    link = app.builder.get_relative_uri(app.env.docname, DATASETS_PAGE)
-    line = nodes.paragraph(classes=["data-line"])
-    for kind in sorted(set(found.values())):
-        names = ", ".join(name for name in found if found[name] == kind)
-        line += nodes.strong("", f"{kind.capitalize()} data")
-        model = " (a model neuron; nothing was measured)" if kind == "simulated" else ""
-        line += nodes.Text(f": {names}{model}. ")
-    line += nodes.reference("", "About the data", refuri=link, internal=True)
-    line += nodes.Text(".")
-    title.parent.insert(title.parent.index(title) + 1, line)
+    if found:
+        line = line_about(found, context["pathto"]("content/datasets"))
+        context["body"] = context["body"].replace("</h1>", f"</h1>\n{line}", 1)
 
 
 def setup(app):
-    app.connect("doctree-read", add_line)
+    """Register with Sphinx."""
+    app.connect("html-page-context", add_line)
     return {"parallel_read_safe": True}

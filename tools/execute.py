@@ -145,7 +145,7 @@ def main():
     changed = records.get("fingerprint") != fingerprint(source)
     if changed:
         shutil.rmtree(CACHE, ignore_errors=True)
-        records = {"fingerprint": fingerprint(source)}
+        records = {"fingerprint": fingerprint(source), "data": source}
     cache = get_cache(CACHE)
 
     todo = []

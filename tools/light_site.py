@@ -59,6 +59,11 @@ def visit_math_block(self, node):
 
 def finish_body(app, pagename, templatename, context, doctree):
     """Give the images of a page their size; leave out roles that mislead screen readers."""
+    for script in context.get("script_files", []):
+        name = str(getattr(script, "filename", None) or "")
+        # The search's scripts stand in the page and use what these two define.
+        if name and "documentation_options" not in name and "doctools" not in name:
+            script.attributes["defer"] = "defer"
     files = {name: Path(app.srcdir, uri) for uri, name in app.builder.images.items()}
     first = True
 
