@@ -35,6 +35,7 @@ CACHE = ROOT / "_build" / ".jupyter_cache"
 STATUS = ROOT / "build" / "status.md"
 SOURCE = ROOT / "build" / "source.md"
 COMPARISON = ROOT / "build" / "comparison.md"
+EXPLORER = ROOT / "build" / "static" / "explorer_data.js"
 RECORDS = ROOT / "_build" / "executions.json"
 CELL_TIMEOUT_S = 300
 WORKERS = 2
@@ -94,14 +95,16 @@ def loaded(notebook):
     return ", ".join(f"{name} ({kind})" for name, kind in found.items()) or "none"
 
 
-def write_comparison():
-    """Write the table of the datasets page: the cell beside its stand-in."""
-    from measure import comparison
+def write_measured():
+    """Write the table of the datasets page, and the numbers of the explorer of the model."""
+    from measure import comparison, explorer_data
 
     with contextlib.redirect_stdout(None):
+        data = json.dumps({"lnp": explorer_data(fetch_data("allen_478498617.nwb"))})
+        EXPLORER.parent.mkdir(parents=True, exist_ok=True)
+        EXPLORER.write_text(f"const explorerData = {data};\n", encoding="utf-8")
         os.environ["WORKSHOP_DATA_SOURCE"] = "simulated"
         path = fetch_data("allen_478498617.nwb")
-    COMPARISON.parent.mkdir(exist_ok=True)
     COMPARISON.write_text(comparison(path), encoding="utf-8")
 
 
@@ -159,7 +162,7 @@ def main():
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(WORKERS, mp_context=context, max_tasks_per_child=1) as pool:
         jobs = {pool.submit(execute, path): path for path in todo}
-        tables = [pool.submit(write_comparison)] if changed or not COMPARISON.exists() else []
+        tables = [pool.submit(write_measured)] if changed or not COMPARISON.exists() else []
         for job in as_completed(jobs):
             path = jobs[job]
             notebook, seconds, peak_mb, error = job.result()

@@ -3,6 +3,7 @@
 - Formulas become MathML when the site is built; browsers draw it themselves.
 - Images get their size, so that nothing jumps, and are loaded when they come into view.
 - PNG files are reduced to 256 colours, which drawings do not exceed by much.
+- The scripts of the explorers are loaded on the pages that have one.
 - Of the theme's 2000 icons, only those that the pages use are kept in its script, style and fonts.
 """
 
@@ -22,6 +23,7 @@ ICON = re.compile(
 ICON_SCRIPT = "_static/scripts/fontawesome.js"
 ICON_STYLE = "_static/styles/pydata-sphinx-theme.css"
 ICON_FONTS = "_static/vendor/fontawesome/webfonts"
+EXPLORERS = ("explorer_data.js", "explorers.js")
 # Roles that the bibliography carries and that its elements must not have.
 WRONG_ROLES = re.compile(r' role="(?:list|doc-biblioentry|doc-backlink)"')
 
@@ -64,6 +66,9 @@ def finish_body(app, pagename, templatename, context, doctree):
         # The search's scripts stand in the page and use what these two define.
         if name and "documentation_options" not in name and "doctools" not in name:
             script.attributes["defer"] = "defer"
+    if "tag_explorer" in context.get("body", ""):
+        for name in EXPLORERS:
+            app.add_js_file(name, loading_method="defer")
     files = {name: Path(app.srcdir, uri) for uri, name in app.builder.images.items()}
     first = True
 

@@ -114,3 +114,36 @@ def comparison(path):
     ):
         lines.append(f"| {edges[i]:.0f} to {edges[i + 1]:.0f} | {theirs_hz:.1f} | {ours_hz:.1f} |")
     return "\n".join([*lines, ""])
+
+
+def explorer_data(path):
+    """Return what the explorer of the LNP model needs, from the first Noise 1 sweep.
+
+    The log-likelihood of an exponential Poisson model needs of the data only the number of
+    spikes, the sum of current times count, and, for each weight w, the sum of exp(w x).
+    """
+    data = nap.load_file(str(path))
+    epochs, spikes = data["epochs"], data["units"]
+    sweep = epochs[epochs.tags == "Noise 1"][0]
+    current = data["stimulus"].restrict(sweep) * 1e12
+    counts = spikes[0].count(BIN_S, ep=sweep).d
+    x = current.bin_average(BIN_S, ep=sweep).d / 100
+    tuning = nap.compute_tuning_curves(spikes.restrict(sweep), current, bins=15)[0].values
+    model = nmo.glm.GLM(**SOLVER).fit(x[:, np.newaxis], counts)
+    w, b = float(model.coef_[0]), float(model.intercept_[0])
+    weights = np.round(np.arange(0, 10.01, 0.1), 1)
+    n_spikes, weighted_count = int(counts.sum()), float(x @ counts)
+    return {
+        "weights": weights.tolist(),
+        "sums": [float(f"{np.exp(weight * x).sum():.7g}") for weight in weights],
+        "nSpikes": n_spikes,
+        "weightedCount": weighted_count,
+        "binSize": BIN_S,
+        "edges": np.linspace(0, float(current.max()), 16).round(3).tolist(),
+        "observed": tuning.round(3).tolist(),
+        "best": {
+            "w": w,
+            "b": b,
+            "logLikelihood": n_spikes * b + weighted_count * w - float(np.exp(b + w * x).sum()),
+        },
+    }
