@@ -18,7 +18,7 @@ CHAPTER_STYLE := --config line-length=76 --no-respect-gitignore
 PAGES := $(wildcard content/*.md content/images/* content/static/* tools/*.py) content/references.bib \
   _config.yml _toc.yml
 
-.PHONY: help book serve test test-recorded test-site notebooks data check bench lint format lock clean
+.PHONY: help book serve test test-recorded test-site linkcheck site-zip notebooks data check bench lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -60,6 +60,14 @@ test-site: book .venv/.site ## drive a browser over every page of the website (n
 .venv/.site: requirements-site.txt $(ENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
+
+linkcheck: $(ENV) ## try every link to another site (needs the network)
+	@$(BIN)/jupyter-book build . --all --quiet --builder linkcheck
+
+site-zip: book ## the website as one file, to unpack and open without a server or a network
+	@cd _build/html && $(abspath $(BIN))/python -m zipfile -c ../../build/from-spikes-to-models.zip \
+	  $$(ls -A | grep -v '^\.buildinfo$$')
+	@echo "build/from-spikes-to-models.zip: unpack it and open index.html"
 
 build/notebooks/%.ipynb: content/%.md $(ENV)
 	@mkdir -p build/notebooks

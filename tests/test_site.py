@@ -140,11 +140,13 @@ def scroll_to_the_end(page):
 def open_all_folds(page):
     page.evaluate(
         """() => {
-          document.querySelectorAll('details').forEach(d => d.open = true);
-          document.querySelectorAll('.toggle-hidden').forEach(
-            e => e.classList.remove('toggle-hidden'));
+          document.querySelectorAll('details:not([open]) > summary').forEach(e => e.click());
+          document.querySelectorAll('.toggle-hidden > .toggle-button, .toggle-hidden button')
+            .forEach(e => e.click());
         }"""
     )
+    page.wait_for_timeout(700)  # the theme waits until sizes are settled
+    assert page.locator("details:not([open]), article .toggle-hidden").count() == 0
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -256,6 +258,87 @@ def test_chapter_says_what_it_was_built_on(name, open_page):
     printed = page.inner_text("article")
     assert ("Simulated data" in line) == ("SIMULATED DATA" in printed)
     assert ("Recorded data" in line) == ("Recorded data: " in printed.replace(line, ""))
+
+
+def explorer(page):
+    """Bring the explorer of a page into view, and return what it says as a function."""
+    page.locator(".explorer").scroll_into_view_if_needed()
+    return lambda: page.inner_text(".explorer-says")
+
+
+def test_explorer_of_the_model_by_keyboard(open_page):
+    page = open_page("content/fit_glm.html")
+    says = explorer(page)
+    before = says()
+    assert "bits per spike below the optimum" in before
+    slider = page.get_by_label("Weight w")
+    value = float(slider.input_value())
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    assert float(slider.input_value()) == pytest.approx(value + 0.1)
+    assert says() != before
+    page.keyboard.press("Tab")  # to the intercept
+    page.keyboard.press("Tab")  # to the button
+    page.keyboard.press("Enter")
+    lost, ratio = map(float, re.findall(r"\d+\.\d+", says()))
+    assert lost <= 0.002
+    assert ratio == pytest.approx(1, abs=0.05)
+
+
+def test_explorer_says_what_the_chapter_computed(open_page):
+    """Its optimum is the fit that the chapter prints."""
+    page = open_page("content/fit_glm.html")
+    weight, intercept = page.evaluate("[explorerData.lnp.best.w, explorerData.lnp.best.b]")
+    printed = [float(n) for n in re.findall(r"-?\d+\.\d{6,}", page.inner_text("article"))]
+    assert min(abs(n - weight) for n in printed) < 1e-5
+    assert min(abs(n - intercept) for n in printed) < 1e-5
+
+
+def test_explorer_of_the_basis_by_keyboard(open_page):
+    import nemos as nmo
+    import numpy as np
+
+    page = open_page("content/add_history.html")
+    says = explorer(page)
+    assert says().startswith("8 numbers instead of 200.")
+    page.get_by_label("Number of functions").focus()
+    page.keyboard.press("ArrowLeft")
+    assert says().startswith("7 numbers instead of 200.")
+    page.get_by_label("Window").focus()
+    page.keyboard.press("ArrowRight")
+    assert says().startswith("7 numbers instead of 210.")
+    page.get_by_label("Weight 1").focus()
+    before = says()
+    page.keyboard.press("ArrowLeft")
+    assert says() != before
+    for n, window in ((8, 200), (3, 50)):
+        basis = nmo.basis.RaisedCosineLogConv(n_basis_funcs=n, window_size=window)
+        expected = np.asarray(basis.evaluate_on_grid(window)[1]).T
+        np.testing.assert_allclose(page.evaluate(f"bumps({n}, {window})"), expected, atol=1e-5)
+
+
+def test_explorers_are_light_and_only_where_they_are_used(open_page):
+    page = open_page("content/fit_glm.html")
+    page.wait_for_load_state("networkidle")
+    sizes = {url: n for url, n in page.bodies.items() if "explorer" in url}
+    assert len(sizes) == 2 and sum(sizes.values()) <= 60_000
+    page = open_page("content/judge_fit.html")
+    page.wait_for_load_state("networkidle")
+    assert not any("explorer" in url for url in page.bodies)
+
+
+def test_site_opens_from_a_folder(browser):
+    """Without a server: pages, figures, formulas, explorers and the search."""
+    page = browser.new_context(viewport=DESKTOP).new_page()
+    page.goto((SITE / "index.html").as_uri())
+    page.wait_for_selector("article h1")
+    page.goto((SITE / "content" / "fit_glm.html").as_uri())
+    page.wait_for_selector(".explorer")
+    page.locator(".cell_output img").first.scroll_into_view_if_needed()
+    page.wait_for_function("document.querySelector('.cell_output img').naturalWidth > 0")
+    page.goto((SITE / "search.html").as_uri() + "?q=intercept")
+    page.wait_for_selector("#search-results li")
+    page.context.close()
 
 
 # Small numbers: the rest is measured above. Performance depends on the machine, so it is

@@ -16,7 +16,7 @@ function element(tag, attributes = {}, ...children) {
 
 // A plot: axes with ticks, and functions from data to pixels.
 function plot({ x, y, xLabel, yLabel, width = 360, height = 250 }) {
-  const box = { left: 56, right: width - 10, top: 10, bottom: height - 44 };
+  const box = { left: 56, right: width - 16, top: 10, bottom: height - 44 };
   const toX = (v) => box.left + ((v - x[0]) / (x[1] - x[0])) * (box.right - box.left);
   const toY = (v) => box.bottom - ((v - y[0]) / (y[1] - y[0])) * (box.bottom - box.top);
   const svg = element("svg:svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
@@ -140,7 +140,7 @@ function exploreModel(cell, lnp) {
   const said = element("p", { class: "explorer-says", "aria-live": "polite" });
   const w = slider("Weight w (per 100 pA)", { min: range.w[0], max: range.w[1], step: 0.1, value: 2 }, draw);
   const b = slider("Intercept b", { min: range.b[0], max: range.b[1], step: 0.05, value: -8 }, draw);
-  const button = element("button", { type: "button", class: "btn btn-outline-primary btn-sm" }, "Go to the optimum");
+  const button = element("button", { type: "button" }, "Go to the optimum");
   button.addEventListener("click", () => {
     w.value = best.w;
     b.value = best.b;
@@ -175,7 +175,7 @@ function exploreModel(cell, lnp) {
     element(
       "p",
       { class: "explorer-note" },
-      "Left: observed rate (bars) and the model's (line). Right: the darker, the more probable the spikes; " +
+      "First: observed rate (bars) and the model's (line). Second: the darker, the more probable the spikes; " +
         "the cross is the optimum, the dot is your model. Arrow keys move a slider.",
     ),
   );
