@@ -18,7 +18,7 @@ CHAPTER_STYLE := --config line-length=76 --no-respect-gitignore
 PAGES := $(wildcard content/*.md content/images/* content/static/* tools/*.py) content/references.bib \
   _config.yml _toc.yml
 
-.PHONY: help book serve test test-recorded test-site linkcheck site-zip notebooks data check bench lint format lock clean
+.PHONY: help book serve test test-recorded test-site linkcheck site-zip pdf notebooks data check bench lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -68,6 +68,9 @@ site-zip: book ## the website as one file, to unpack and open without a server o
 	@cd _build/html && $(abspath $(BIN))/python -m zipfile -c ../../build/from-spikes-to-models.zip \
 	  $$(ls -A | grep -v '^\.buildinfo$$')
 	@echo "build/from-spikes-to-models.zip: unpack it and open index.html"
+
+pdf: book .venv/.site ## the website as one PDF with bookmarks (needs Chromium)
+	@$(BIN)/python tools/make_pdf.py
 
 build/notebooks/%.ipynb: content/%.md $(ENV)
 	@mkdir -p build/notebooks

@@ -341,6 +341,23 @@ def test_site_opens_from_a_folder(browser):
     page.context.close()
 
 
+def test_pdf_has_bookmarks_and_links(tmp_path, monkeypatch):
+    import make_pdf
+    from pypdf import PdfReader
+
+    monkeypatch.setattr(make_pdf, "OUTPUT", tmp_path / "book.pdf")
+    n_pages = make_pdf.merge(make_pdf.print_pages(tmp_path))
+    book = PdfReader(tmp_path / "book.pdf")
+    titles = [entry.title for entry in book.outline if not isinstance(entry, list)]
+    assert len(titles) == len(PAGES)
+    assert "Fit a GLM" in titles
+    notes = [note.get_object() for page in book.pages for note in page.get("/Annots", ())]
+    assert sum("/Dest" in note for note in notes) > 50
+    assert not any(str(note.get("/A", {}).get("/URI", "")).startswith("file:") for note in notes)
+    images = [image for page in book.pages for image in page.images]
+    assert n_pages > 50 and len(images) > 20
+
+
 # Small numbers: the rest is measured above. Performance depends on the machine, so it is
 # printed and must only not be bad.
 MUST_SCORE = {"performance": 0.7, "accessibility": 1, "best-practices": 1, "seo": 1}

@@ -1,0 +1,89 @@
+"""Print the website into one PDF with bookmarks and working links between chapters.
+
+Usage: python tools/make_pdf.py        (from the top of the repository; `make pdf` does it)
+"""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from urllib.parse import urldefrag
+
+import yaml
+from playwright.sync_api import sync_playwright
+from pypdf import PdfReader, PdfWriter
+from pypdf.generic import ArrayObject, Fit, NameObject
+
+ROOT = Path(__file__).resolve().parents[1]
+SITE = ROOT / "_build" / "html"
+OUTPUT = ROOT / "build" / "from-spikes-to-models.pdf"
+PAPER = {
+    "format": "A4",
+    "margin": dict.fromkeys(("top", "bottom"), "18mm") | dict.fromkeys(("left", "right"), "14mm"),
+    "print_background": True,
+    "outline": True,
+    "tagged": True,
+}
+
+
+def pages():
+    """Return the built pages, in the order of `_toc.yml`."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    names = [toc["root"]] + [c["file"] for p in toc["parts"] for c in p["chapters"]]
+    return [SITE / f"{name}.html" for name in names]
+
+
+def print_pages(folder):
+    """Print each page into a file of its own; return (address, title, file)."""
+    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
+    program = next(filter(None, found), None)
+    if program is None:
+        sys.exit("Printing needs Chromium. Debian or Ubuntu: sudo apt install chromium")
+    printed = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        tab = browser.new_page(color_scheme="light")
+        for path in pages():
+            tab.goto(path.as_uri())
+            # An image that was never in view would be missing.
+            tab.evaluate(
+                """() => Promise.all(Array.from(document.images).map(image => {
+                     image.loading = 'eager'; return image.decode().catch(() => {}); }))"""
+            )
+            file = Path(folder, f"{path.stem}.pdf")
+            tab.pdf(path=file, **PAPER)
+            printed.append((path.as_uri(), tab.inner_text("article h1").rstrip("#"), file))
+        browser.close()
+    return printed
+
+
+def merge(printed):
+    """Join the files; a link to a page of the book becomes a link within the PDF."""
+    writer = PdfWriter()
+    first_page = {}
+    for address, title, file in printed:
+        first_page[address] = len(writer.pages)
+        reader = PdfReader(file)
+        writer.append(reader, outline_item=title)
+    for page in writer.pages:
+        for reference in page.get("/Annots", ()):
+            note = reference.get_object()
+            target = urldefrag(str(note.get("/A", {}).get("/URI", "")))[0]
+            if target in first_page:
+                del note["/A"]
+                place = writer.pages[first_page[target]].indirect_reference
+                note[NameObject("/Dest")] = ArrayObject([place, NameObject(Fit.fit().fit_type)])
+    writer.add_metadata({"/Title": "From spikes to models"})
+    OUTPUT.parent.mkdir(exist_ok=True)
+    writer.write(OUTPUT)
+    return len(writer.pages)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        n_pages = merge(print_pages(folder))
+    print(f"{OUTPUT.relative_to(ROOT)}: {n_pages} pages, {OUTPUT.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
