@@ -54,9 +54,7 @@ def chapters():
 def fingerprint(source):
     """Return a hash of everything that changes results without changing a chapter."""
     digest = hashlib.sha256(f"{source} {sys.version}".encode())
-    code = [
-        ROOT / name for name in ("requirements.txt", "tools/measure.py", "content/matplotlibrc")
-    ]
+    code = [ROOT / name for name in ("requirements.txt", "tools/measure.py", "tools/matplotlibrc")]
     for path in [*code, *sorted((ROOT / "workshop_utils").glob("*.py"))]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -143,6 +141,7 @@ def write_status(records, source):
 def main():
     source = "simulated" if is_simulated(fetch_data("allen_478498617.nwb")) else "recorded"
     os.environ["WORKSHOP_DATA_SOURCE"] = source  # one source for all chapters of a build
+    os.environ["MATPLOTLIBRC"] = str(ROOT / "tools" / "matplotlibrc")
 
     records = json.loads(RECORDS.read_text()) if RECORDS.exists() else {}
     changed = records.get("fingerprint") != fingerprint(source)
@@ -151,6 +150,7 @@ def main():
         records = {"fingerprint": fingerprint(source), "data": source}
     cache = get_cache(CACHE)
 
+    stale = not (COMPARISON.exists() and EXPLORER.exists())
     todo = []
     for path in chapters():
         try:
@@ -162,7 +162,7 @@ def main():
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(WORKERS, mp_context=context, max_tasks_per_child=1) as pool:
         jobs = {pool.submit(execute, path): path for path in todo}
-        tables = [pool.submit(write_measured)] if changed or not COMPARISON.exists() else []
+        tables = [pool.submit(write_measured)] if changed or stale else []
         for job in as_completed(jobs):
             path = jobs[job]
             notebook, seconds, peak_mb, error = job.result()
