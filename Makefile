@@ -70,7 +70,7 @@ site-zip: book ## the website as one file, to unpack and open without a server o
 	@echo "build/from-spikes-to-models.zip: unpack it and open index.html"
 
 pdf: book .venv/.site ## the website as one PDF with bookmarks (needs Chromium)
-	@$(BIN)/python tools/make_pdf.py
+	@$(BIN)/python tools/make_pdf.py build/from-spikes-to-models.pdf
 
 build/notebooks/%.ipynb: content/%.md $(ENV)
 	@mkdir -p build/notebooks

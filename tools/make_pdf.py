@@ -1,6 +1,6 @@
 """Print the website into one PDF with bookmarks and working links between chapters.
 
-Usage: python tools/make_pdf.py        (from the top of the repository; `make pdf` does it)
+Usage: python tools/make_pdf.py OUTPUT        (`make pdf` does it)
 """
 
 import shutil
@@ -16,7 +16,6 @@ from pypdf.generic import ArrayObject, Fit, NameObject
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "_build" / "html"
-OUTPUT = ROOT / "build" / "from-spikes-to-models.pdf"
 PAPER = {
     "format": "A4",
     "margin": dict.fromkeys(("top", "bottom"), "18mm") | dict.fromkeys(("left", "right"), "14mm"),
@@ -57,7 +56,7 @@ def print_pages(folder):
     return printed
 
 
-def merge(printed):
+def merge(printed, output):
     """Join the files; a link to a page of the book becomes a link within the PDF."""
     writer = PdfWriter()
     first_page = {}
@@ -74,15 +73,16 @@ def merge(printed):
                 place = writer.pages[first_page[target]].indirect_reference
                 note[NameObject("/Dest")] = ArrayObject([place, NameObject(Fit.fit().fit_type)])
     writer.add_metadata({"/Title": "From spikes to models"})
-    OUTPUT.parent.mkdir(exist_ok=True)
-    writer.write(OUTPUT)
+    output.parent.mkdir(exist_ok=True)
+    writer.write(output)
     return len(writer.pages)
 
 
 def main():
+    output = Path(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder:
-        n_pages = merge(print_pages(folder))
-    print(f"{OUTPUT.relative_to(ROOT)}: {n_pages} pages, {OUTPUT.stat().st_size / 1e6:.1f} MB")
+        n_pages = merge(print_pages(folder), output)
+    print(f"{output}: {n_pages} pages, {output.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":
