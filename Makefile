@@ -15,7 +15,7 @@ ENV := .venv/.installed
 NOTEBOOKS := $(patsubst content/%.md,build/notebooks/%.ipynb,$(shell grep -l '{code-cell}' content/*.md))
 # Wider code would have to be scrolled sideways on the website. The notebooks are in .gitignore.
 CHAPTER_STYLE := --config line-length=76 --no-respect-gitignore
-PAGES := $(wildcard content/*.md content/images/* content/static/* tools/*.py) content/references.bib \
+PAGES := $(wildcard content/*.md content/images/* content/static/* content/templates/* tools/*.py) content/references.bib \
   _config.yml _toc.yml
 
 .PHONY: help book serve test test-recorded test-site linkcheck site-zip pdf notebooks data check bench lint format lock clean
@@ -65,9 +65,8 @@ linkcheck: $(ENV) ## try every link to another site (needs the network)
 	@$(BIN)/jupyter-book build . --all --quiet --builder linkcheck
 
 site-zip: book ## the website as one file, to unpack and open without a server or a network
-	@cd _build/html && $(abspath $(BIN))/python -m zipfile -c ../../build/from-spikes-to-models.zip \
-	  $$(ls -A | grep -v '^\.buildinfo$$')
-	@echo "build/from-spikes-to-models.zip: unpack it and open index.html"
+	@cd _build && $(abspath $(BIN))/python -m zipfile -c ../build/from-spikes-to-models.zip html
+	@echo "build/from-spikes-to-models.zip: unpack it and open html/index.html"
 
 pdf: book .venv/.site ## the website as one PDF with bookmarks (needs Chromium)
 	@$(BIN)/python tools/make_pdf.py build/from-spikes-to-models.pdf

@@ -8,6 +8,7 @@ import threading
 from dataclasses import replace
 
 import numpy as np
+import pooch
 import pytest
 
 from workshop_utils import (
@@ -265,6 +266,22 @@ def test_recording_is_known_by_its_checksum(monkeypatch, stand_in, tmp_path):
     assert (origin.kind, origin.name) == ("recorded", "renamed.nwb")
     assert origin.source == "http://127.0.0.1/there"
     assert origin.citation == DATASETS[NAME].citation
+
+
+def test_recording_is_hashed_once_also_when_it_is_loaded(cache, monkeypatch, stand_in):
+    register(monkeypatch, "http://127.0.0.1/there", content=stand_in.read_bytes())
+    cache.mkdir()
+    shutil.copy(stand_in, cache / NAME)
+    hashed, file_hash = [], pooch.file_hash
+    monkeypatch.setattr(pooch, "file_hash", lambda path: hashed.append(path) or file_hash(path))
+    assert load_data(NAME).provenance.kind == "recorded"
+    assert load_data(NAME).provenance.sha256 == DATASETS[NAME].sha256
+    assert len(hashed) == 1
+
+
+def test_loading_a_text_file_says_how():
+    with pytest.raises(ValueError, match=r"not an NWB file\. Use load_grasshopper"):
+        load_data("grasshopper_stimulus1.txt")
 
 
 def test_loading_what_is_not_there(tmp_path):

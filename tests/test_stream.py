@@ -31,7 +31,7 @@ def settings(monkeypatch):
     """Nothing is set from outside, and nobody waits long."""
     monkeypatch.setenv("WORKSHOP_DATA_SOURCE", "simulated")
     monkeypatch.delenv("WORKSHOP_DATA_MIRROR", raising=False)
-    monkeypatch.setattr(download, "STALL_S", 0.5)
+    monkeypatch.setattr(download, "STALL_S", 1.0)
     monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
 
 
@@ -271,9 +271,12 @@ def test_unknown_key_lists_the_known_ones(content, serve):
         stream_data(serve(piece(content)).url)["stimulos"]
 
 
-@pytest.mark.parametrize("name", ["other.nwb", "file:///etc/passwd", "ftp://127.0.0.1/x.nwb"])
+@pytest.mark.parametrize(
+    "name",
+    ["other.nwb", "file:///etc/passwd", "ftp://127.0.0.1/x.nwb", "grasshopper_stimulus1.txt"],
+)
 def test_neither_name_nor_address(name):
-    with pytest.raises(ValueError, match=f"neither an http.*Known names: {NAME}"):
+    with pytest.raises(ValueError, match=rf"neither an http.*Known names: {NAME}\.$"):
         stream_data(name)
 
 
@@ -319,6 +322,15 @@ def test_simulated_file_is_refused_when_a_recording_is_asked_for(
         stream_data(server.url)
     with pytest.raises(DataError, match=r"simulated data.*WORKSHOP_DATA_SOURCE=recorded"):
         load_data(stand_in)
+
+
+def test_large_pieces_come_in_parts(content, local, serve, monkeypatch):
+    monkeypatch.setattr(stream, "REQUEST_BLOCKS", 2)
+    server = serve(piece(content))
+    data = stream_data(server.url)
+    sweep = first_noise(local)
+    assert same(data["response"].restrict(sweep), local["response"].restrict(sweep))
+    assert data.received_bytes / data.requests <= 2 * stream.BLOCK
 
 
 def test_memory_is_bounded(content, serve, local, monkeypatch):

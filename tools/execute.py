@@ -144,13 +144,13 @@ def main():
     os.environ["MATPLOTLIBRC"] = str(ROOT / "tools" / "matplotlibrc")
 
     records = json.loads(RECORDS.read_text()) if RECORDS.exists() else {}
-    changed = records.get("fingerprint") != fingerprint(source)
-    if changed:
+    if records.get("fingerprint") != fingerprint(source):
         shutil.rmtree(CACHE, ignore_errors=True)
+        COMPARISON.unlink(missing_ok=True)
+        EXPLORER.unlink(missing_ok=True)
         records = {"fingerprint": fingerprint(source), "data": source}
     cache = get_cache(CACHE)
 
-    stale = not (COMPARISON.exists() and EXPLORER.exists())
     todo = []
     for path in chapters():
         try:
@@ -162,7 +162,8 @@ def main():
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(WORKERS, mp_context=context, max_tasks_per_child=1) as pool:
         jobs = {pool.submit(execute, path): path for path in todo}
-        tables = [pool.submit(write_measured)] if changed or stale else []
+        measured = COMPARISON.exists() and EXPLORER.exists()
+        tables = [] if measured else [pool.submit(write_measured)]
         for job in as_completed(jobs):
             path = jobs[job]
             notebook, seconds, peak_mb, error = job.result()
@@ -184,10 +185,9 @@ def main():
             }
             print(f"executed {path.name}: {seconds:.1f} s")
 
-        for job in tables:
-            job.result()
-
     RECORDS.write_text(json.dumps(records))
+    for job in tables:
+        job.result()
     if failed:
         print("Chapters that failed: " + ", ".join(sorted(failed)), file=sys.stderr)
         return 1

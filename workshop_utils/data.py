@@ -243,12 +243,16 @@ def load_data(name_or_path: str | os.PathLike) -> nap.NWBFile:
     ------
     FileNotFoundError
         If `name_or_path` is neither.
+    ValueError
+        If it names one of the text files of the grasshopper.
     DataError
         If the file holds simulated data while ``WORKSHOP_DATA_SOURCE`` is ``recorded``, or if
         `fetch_data` fails.
     """
     import pynapple as nap
 
+    if name_or_path in DATASETS and DATASETS[name_or_path].package:
+        raise ValueError(f"{name_or_path} is not an NWB file. Use load_grasshopper.")
     path = fetch_data(str(name_or_path)) if name_or_path in DATASETS else Path(name_or_path)
     if not path.is_file():
         raise FileNotFoundError(
@@ -281,7 +285,11 @@ def provenance(path: str | os.PathLike) -> Provenance:
     import pooch
 
     path = Path(path)
-    sha256 = pooch.file_hash(path)
+    known = DATASETS.get(path.name)
+    if known and not known.package and _verified(path, known):  # hashed once, not at every call
+        sha256 = known.sha256
+    else:
+        sha256 = pooch.file_hash(path)
     for dataset in DATASETS.values():
         if dataset.sha256 == sha256:
             source = dataset.package or dataset.urls[0]

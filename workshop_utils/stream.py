@@ -35,6 +35,8 @@ __all__ = ["StreamedRecording", "StreamedSeries", "serve_folder", "stream_data"]
 BLOCK = 2**16
 #: The first request brings this much: HDF5 files keep most of their table of contents there.
 FIRST_BYTES = 2**18
+#: Blocks of one request at the most (8 MB), so that each is done in time on a slow line.
+REQUEST_BLOCKS = 128
 #: Blocks that are kept in memory (64 MB).
 KEPT_BLOCKS = 1024
 #: Seconds that one request may take, from beginning to end.
@@ -71,10 +73,11 @@ def stream_data(name_or_url: str) -> StreamedRecording:
     """
     if name_or_url.startswith(("http://", "https://")):
         return StreamedRecording(name_or_url)
-    if name_or_url not in DATASETS:
+    known = [name for name, dataset in DATASETS.items() if not dataset.package]
+    if name_or_url not in known:
         raise ValueError(
-            f"{name_or_url!r} is neither an http(s) address nor a data set of the course. "
-            f"Known names: {', '.join(DATASETS)}."
+            f"{name_or_url!r} is neither an http(s) address nor a data set of the course that "
+            f"can be streamed. Known names: {', '.join(known)}."
         )
     dataset = DATASETS[name_or_url]
     reasons = []
@@ -370,7 +373,7 @@ class RemoteFile(io.RawIOBase):
         missing = [k for k in wanted if k not in self._blocks]
         while missing:
             n = 1
-            while n < len(missing) and missing[n] == missing[0] + n:
+            while n < min(len(missing), REQUEST_BLOCKS) and missing[n] == missing[0] + n:
                 n += 1
             start, stop = missing[0] * BLOCK, (missing[0] + n) * BLOCK
             body = self._ask(start, min(stop, self.size) if self.size else stop)
