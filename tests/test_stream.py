@@ -1,5 +1,6 @@
 """Streaming: the right numbers or an error, for a small part of the bytes."""
 
+import gc
 import socket
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -33,6 +34,15 @@ def settings(monkeypatch):
     monkeypatch.delenv("WORKSHOP_DATA_MIRROR", raising=False)
     monkeypatch.setattr(download, "STALL_S", 1.0)
     monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
+
+
+@pytest.fixture(autouse=True)
+def no_tidying():
+    """Let no thread of a server tidy up HDF5 objects: it would wait for h5py, and h5py for it."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import functools
 import io
 import os
 import re
-import threading
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -45,6 +46,7 @@ REQUEST_S = 60.0
 OPEN_S = 15.0
 #: Bytes of HDF5's own memory for decompressed chunks.
 CHUNK_CACHE = 2**25
+_SERVERS: list[subprocess.Popen] = []  # they end when these are closed, at the latest at exit
 
 
 def stream_data(name_or_url: str) -> StreamedRecording:
@@ -456,26 +458,35 @@ def serve_folder(folder: str | os.PathLike) -> str:
     NotADirectoryError
         If `folder` is not a folder.
     """
-    from aiohttp import web
-
     folder = Path(folder)
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is not a folder, so it cannot be served.")
-    app = web.Application()
-    app.router.add_static("/", folder)
-    port: list[int] = []
-    ready = threading.Event()
+    # In a process of its own: h5py holds a lock while it waits for the server, and a thread in
+    # which Python happens to tidy up an HDF5 object would wait for that lock in turn.
+    server = subprocess.Popen(
+        [sys.executable, "-c", f"from {__name__} import _serve; _serve()", str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    port = server.stdout.readline().strip()
+    if not port:
+        raise RuntimeError(f"The local web server did not start (exit status {server.wait()}).")
+    _SERVERS.append(server)
+    return f"http://127.0.0.1:{port}"
 
-    async def serve() -> None:
+
+def _serve() -> None:
+    """Serve the folder named as argument, print the port, and end with standard input."""
+    from aiohttp import web
+
+    async def run() -> None:
+        app = web.Application()
+        app.router.add_static("/", sys.argv[1])
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)  # 0: any free port
-        await site.start()
-        port.append(runner.addresses[0][1])
-        ready.set()
-        await asyncio.Event().wait()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()  # 0: any free port
+        print(runner.addresses[0][1], flush=True)
+        await asyncio.to_thread(sys.stdin.read)
 
-    threading.Thread(target=asyncio.run, args=(serve(),), daemon=True).start()
-    if not ready.wait(10):
-        raise RuntimeError("The local web server did not start within 10 s.")
-    return f"http://127.0.0.1:{port[0]}"
+    asyncio.run(run())
