@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
+from misbehaving import Server
 
 from workshop_utils import fetch_data, is_simulated
 
@@ -32,16 +32,19 @@ def pytest_collection_modifyitems(config, items):
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def pages():
-    """Return the paths of all pages, in the order of `_toc.yml`."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    names = [toc["root"]] + [c["file"] for part in toc["parts"] for c in part["chapters"]]
-    return [ROOT / f"{name}.md" for name in names]
+@pytest.fixture
+def start_server():
+    """Return a function that starts a misbehaving server; they end with the test."""
+    servers = []
 
+    def start(behave):
+        servers.append(Server(behave))
+        return servers[-1]
 
-def chapters():
-    """Return the paths of the pages that hold code."""
-    return [p for p in pages() if p.exists() and "{code-cell}" in p.read_text(encoding="utf-8")]
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.fixture(scope="session")

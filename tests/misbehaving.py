@@ -1,5 +1,6 @@
 """A real web server on this computer whose behaviour a test chooses."""
 
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -57,3 +58,19 @@ def login_page(handler, start):
     page = b"<!doctype html><title>Sign in</title>"
     handler.head(200, Content_Type="text/html; charset=utf-8", Content_Length=len(page))
     handler.body(page)
+
+
+def in_turn(*behaviours):
+    """Behave in one way in each request; in the last way from then on."""
+
+    def behave(handler, start):
+        behaviours[min(handler.server.requests, len(behaviours)) - 1](handler, start)
+
+    return behave
+
+
+def unused_port():
+    """Return a port on which nobody listens."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]

@@ -9,7 +9,7 @@ import sys
 import jupytext
 import nbformat
 import pytest
-from conftest import ROOT, chapters, pages
+from toc import ROOT, chapters, pages
 
 FRONT_MATTER = """\
 ---

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pooch
 import pytest
+from misbehaving import unused_port
 
 from workshop_utils import (
     DATASETS,
@@ -55,12 +56,6 @@ def register(monkeypatch, *urls, content=CONTENT):
     checksum = hashlib.sha256(content).hexdigest()
     changed = replace(DATASETS[NAME], urls=urls, sha256=checksum)
     monkeypatch.setitem(DATASETS, NAME, changed)
-
-
-def unused_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def files(folder):

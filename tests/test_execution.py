@@ -8,8 +8,8 @@ import nbformat
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from conftest import chapters
 from nbclient import NotebookClient
+from toc import chapters
 
 # Runs before the chapter. Keeps what was fitted, and in which cell.
 RECORDER = """

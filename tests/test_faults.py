@@ -22,7 +22,7 @@ import requests  # noqa: F401  imported before a test gives up the right to read
 from filelock import FileLock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from misbehaving import Server, login_page, status
+from misbehaving import in_turn, login_page, status
 
 from workshop_utils import DATASETS, DataError, data, download, fetch_data
 
@@ -89,15 +89,6 @@ def circle(handler, start):
     handler.head(302, Location=handler.server.url, Content_Length=0)
 
 
-def at_first(n, bad, then=good):
-    """Misbehave in the first `n` requests, then behave."""
-
-    def behave(handler, start):
-        (bad if handler.server.requests <= n else then)(handler, start)
-
-    return behave
-
-
 def drops_often(handler, start):
     """Send another 200 kB in each request, then close."""
     handler.head(
@@ -114,16 +105,22 @@ CASES = {
     "403": (status(403), "answered 403 Forbidden"),
     "404": (status(404), "answered 404 Not Found"),
     "429 for long": (status(429, Retry_After=3600), "answered 429.*asks to wait 3600 s"),
-    "429, then well": (at_first(2, status(429, Retry_After=0)), FILE),
+    "429, then well": (
+        in_turn(status(429, Retry_After=0), status(429, Retry_After=0), good),
+        FILE,
+    ),
     "500 for ever": (status(500), "answered 500"),
-    "503, then well": (at_first(2, status(503, Retry_After=0)), FILE),
+    "503, then well": (
+        in_turn(status(503, Retry_After=0), status(503, Retry_After=0), good),
+        FILE,
+    ),
     "redirect to a file": (status(302, Location="file:///etc/passwd"), "only http and https"),
     "redirects in a circle": (circle, "in a circle"),
     "cut short for ever": (cut_short, "ended before the file was complete|connection ended"),
-    "cut short once": (at_first(2, cut_short), FILE),
+    "cut short once": (in_turn(cut_short, cut_short, good), FILE),
     "drops often, with ranges": (drops_often, FILE),
     "stalls for ever": (stalls, "no answer in time"),
-    "stalls once": (at_first(2, stalls), FILE),
+    "stalls once": (in_turn(stalls, stalls, good), FILE),
     "never ends": (never_ends, "more than 640000 bytes came"),
     "sign-in page": (login_page, "web page came instead.*sign in"),
     "right size, wrong bytes": (wrong_bytes, "wrong checksum"),
@@ -147,25 +144,21 @@ def cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def serve(monkeypatch):
+def serve(monkeypatch, start_server):
     """Start a server; the registry then says that the recording is there."""
-    servers = []
 
     def start(behave):
-        servers.append(Server(behave))
+        server = start_server(behave)
         changed = replace(
             DATASETS[NAME],
-            urls=(servers[-1].url,),
+            urls=(server.url,),
             sha256=hashlib.sha256(CONTENT).hexdigest(),
             size=len(CONTENT),
         )
         monkeypatch.setitem(DATASETS, NAME, changed)
-        return servers[-1]
+        return server
 
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    return start
 
 
 def fetch_quietly():

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pynapple as nap
 import pytest
-from conftest import ROOT
+from toc import ROOT
 
 import workshop_utils
 from workshop_utils import plot_pulses, plot_spikes, plot_tuning

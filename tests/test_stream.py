@@ -1,7 +1,6 @@
 """Streaming: the right numbers or an error, for a small part of the bytes."""
 
 import gc
-import socket
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import sleep  # the real one: retries do not wait in these tests
@@ -11,7 +10,7 @@ import numpy as np
 import pynapple as nap
 import pytest
 import requests
-from misbehaving import Server, login_page, status
+from misbehaving import in_turn, login_page, status, unused_port
 from pynwb import NWBHDF5IO, NWBFile, TimeSeries
 
 from workshop_utils import (
@@ -45,21 +44,6 @@ def no_tidying():
     gc.enable()
 
 
-@pytest.fixture
-def serve():
-    """Start servers, and end them."""
-    servers = []
-
-    def start(behave):
-        servers.append(Server(behave))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
 @pytest.fixture(scope="module")
 def content(stand_in):
     return stand_in.read_bytes()
@@ -89,15 +73,6 @@ def piece(content, *, shift=0, short=0, etag='"1"', say=None, tell_length=True):
     return behave
 
 
-def then(*behaviours):
-    """Behave in one way in each request; in the last way from then on."""
-
-    def behave(handler, start):
-        behaviours[min(handler.server.requests, len(behaviours)) - 1](handler, start)
-
-    return behave
-
-
 def first_noise(data):
     epochs = data["epochs"]
     return epochs[epochs.tags == "Noise 1"][0]
@@ -123,8 +98,8 @@ def test_a_sweep_is_the_same_and_cheap(stand_in, local):
         assert data.requests <= 5
 
 
-def test_every_sweep_of_every_series_is_the_same(content, local, serve):
-    data = stream_data(serve(piece(content)).url)
+def test_every_sweep_of_every_series_is_the_same(content, local, start_server):
+    data = stream_data(start_server(piece(content)).url)
     assert set(data) == set(local.keys())
     for name in ("stimulus", "response", "conditional_intensity"):
         for i in range(0, len(local["epochs"]), 5):
@@ -138,9 +113,9 @@ def test_every_sweep_of_every_series_is_the_same(content, local, serve):
     [([35.0], [36.0]), ([-5.0], [0.01]), ([897.4], [2000.0]), ([33.9, 461.0], [39.1, 461.5])],
     ids=["in a pause", "before the beginning", "after the end", "two, one over a pause"],
 )
-def test_any_interval(start, end, content, local, serve):
+def test_any_interval(start, end, content, local, start_server):
     intervals = nap.IntervalSet(start, end)
-    streamed = stream_data(serve(piece(content)).url)["stimulus"].restrict(intervals)
+    streamed = stream_data(start_server(piece(content)).url)["stimulus"].restrict(intervals)
     assert same(streamed, local["stimulus"].restrict(intervals))
 
 
@@ -160,9 +135,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_refused_at_opening(case, serve):
+def test_refused_at_opening(case, start_server):
     behave, message = REFUSED[case]
-    server = serve(behave)
+    server = start_server(behave)
     with pytest.raises(DataError, match=rf"(?s){server.url}.*{message}"):
         stream_data(server.url)
 
@@ -181,9 +156,9 @@ LATER = {
 
 
 @pytest.mark.parametrize("case", LATER)
-def test_later_fault_is_overcome(case, content, local, serve):
+def test_later_fault_is_overcome(case, content, local, start_server):
     good, bad = piece(content), LATER[case][0](content)
-    data = stream_data(serve(then(good, bad, good, bad, good)).url)
+    data = stream_data(start_server(in_turn(good, bad, good, bad, good)).url)
     sweep = first_noise(local)
     assert same(data["stimulus"].restrict(sweep), local["stimulus"].restrict(sweep))
 
@@ -205,10 +180,10 @@ WRONG = LATER | {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_lasting_fault_is_an_error_and_leaves_no_wrong_numbers(case, content, local, serve):
+def test_lasting_fault_is_an_error_and_leaves_no_wrong_numbers(case, content, local, start_server):
     wrong, message = WRONG[case]
     good, bad = piece(content), wrong(content)
-    data = stream_data(serve(then(good, *[bad] * download.ATTEMPTS, good)).url)
+    data = stream_data(start_server(in_turn(good, *[bad] * download.ATTEMPTS, good)).url)
     sweep = first_noise(local)
     with pytest.raises(DataError, match=message):
         data["stimulus"].restrict(sweep)
@@ -221,20 +196,20 @@ def test_lasting_fault_is_an_error_and_leaves_no_wrong_numbers(case, content, lo
     assert same(again, local["stimulus"].restrict(sweep))
 
 
-def test_damaged_samples_are_noticed(content, local, serve, stand_in):
+def test_damaged_samples_are_noticed(content, local, start_server, stand_in):
     with h5py.File(stand_in) as file:
         chunk = file["stimulus/presentation/stimulus/data"].id.get_chunk_info(22)
     at = chunk.byte_offset + chunk.size // 2
     damaged = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
-    data = stream_data(serve(piece(damaged)).url)
+    data = stream_data(start_server(piece(damaged)).url)
     with pytest.raises(OSError, match=r"fletcher32|filter"):
         data["stimulus"].restrict(first_noise(local))
 
 
-def test_expired_address_is_renewed(content, local, serve):
+def test_expired_address_is_renewed(content, local, start_server):
     """Archives redirect to an address that is valid for a while."""
-    signed = serve(then(piece(content), status(403), piece(content)))
-    archive = serve(lambda h, start: h.head(302, Location=signed.url, Content_Length=0))
+    signed = start_server(in_turn(piece(content), status(403), piece(content)))
+    archive = start_server(lambda h, start: h.head(302, Location=signed.url, Content_Length=0))
     data = stream_data(archive.url)
     sweep = first_noise(local)
     assert same(data["stimulus"].restrict(sweep), local["stimulus"].restrict(sweep))
@@ -276,9 +251,9 @@ def test_other_kinds_of_series(name, other_file):
     assert data[name].shape[0] == len(data[name]) == 5000
 
 
-def test_unknown_key_lists_the_known_ones(content, serve):
+def test_unknown_key_lists_the_known_ones(content, start_server):
     with pytest.raises(KeyError, match=r"no 'stimulos'.*stimulus"):
-        stream_data(serve(piece(content)).url)["stimulos"]
+        stream_data(start_server(piece(content)).url)["stimulos"]
 
 
 @pytest.mark.parametrize(
@@ -295,12 +270,12 @@ def register(monkeypatch, *urls):
 
 
 def test_name_is_streamed_from_the_mirror_then_from_the_archive(
-    content, serve, monkeypatch, other_file
+    content, start_server, monkeypatch, other_file
 ):
     monkeypatch.setenv("WORKSHOP_DATA_SOURCE", "recorded")
-    archive = serve(piece(other_file.read_bytes()))
+    archive = start_server(piece(other_file.read_bytes()))
     register(monkeypatch, archive.url)
-    mirror = serve(status(404))
+    mirror = start_server(status(404))
     monkeypatch.setenv("WORKSHOP_DATA_MIRROR", mirror.url.rpartition("/")[0])
     data = stream_data(NAME)
     assert mirror.requests > 0
@@ -309,9 +284,7 @@ def test_name_is_streamed_from_the_mirror_then_from_the_archive(
 
 
 def test_name_without_network_is_the_stand_in_with_a_notice(monkeypatch, capsys):
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = unused_port()
     register(monkeypatch, f"http://127.0.0.1:{port}/{NAME}")
     monkeypatch.setenv("WORKSHOP_DATA_SOURCE", "auto")
     data = stream_data(NAME)
@@ -324,9 +297,9 @@ def test_name_without_network_is_the_stand_in_with_a_notice(monkeypatch, capsys)
 
 
 def test_simulated_file_is_refused_when_a_recording_is_asked_for(
-    content, stand_in, serve, monkeypatch
+    content, stand_in, start_server, monkeypatch
 ):
-    server = serve(piece(content))
+    server = start_server(piece(content))
     monkeypatch.setenv("WORKSHOP_DATA_SOURCE", "recorded")
     with pytest.raises(DataError, match=r"simulated data.*WORKSHOP_DATA_SOURCE=recorded"):
         stream_data(server.url)
@@ -334,18 +307,18 @@ def test_simulated_file_is_refused_when_a_recording_is_asked_for(
         load_data(stand_in)
 
 
-def test_large_pieces_come_in_parts(content, local, serve, monkeypatch):
+def test_large_pieces_come_in_parts(content, local, start_server, monkeypatch):
     monkeypatch.setattr(stream, "REQUEST_BLOCKS", 2)
-    server = serve(piece(content))
+    server = start_server(piece(content))
     data = stream_data(server.url)
     sweep = first_noise(local)
     assert same(data["response"].restrict(sweep), local["response"].restrict(sweep))
     assert data.received_bytes / data.requests <= 2 * stream.BLOCK
 
 
-def test_memory_is_bounded(content, serve, local, monkeypatch):
+def test_memory_is_bounded(content, start_server, local, monkeypatch):
     monkeypatch.setattr(stream, "KEPT_BLOCKS", 8)
-    data = stream_data(serve(piece(content)).url)
+    data = stream_data(start_server(piece(content)).url)
     for i in (0, 35, 60):
         sweep = local["epochs"][i]
         assert same(data["response"].restrict(sweep), local["response"].restrict(sweep))

@@ -18,19 +18,17 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from importlib.metadata import version
-from pathlib import Path
 
 import jupytext
-import yaml
 from data_line import data_in
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.executors.utils import single_nb_execution
+from toc import ROOT, chapters
 from traitlets.config import Config
 
 from workshop_utils import fetch_data, is_simulated
 
-ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / "_build" / ".jupyter_cache"
 STATUS = ROOT / "build" / "status.md"
 SOURCE = ROOT / "build" / "source.md"
@@ -41,14 +39,6 @@ CELL_TIMEOUT_S = 300
 WORKERS = 2
 # Kernels print a warning when what they exchange with the client is not encrypted.
 ENCRYPTED = Config({"KernelManager": {"transport_encryption": "auto"}})
-
-
-def chapters():
-    """Return the paths of the executable chapters, in the order of `_toc.yml`."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    files = [toc["root"]] + [c["file"] for p in toc["parts"] for c in p["chapters"]]
-    paths = [ROOT / f"{name}.md" for name in files]
-    return [p for p in paths if "\n```{code-cell}" in p.read_text(encoding="utf-8")]
 
 
 def fingerprint(source):

@@ -9,12 +9,11 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urldefrag
 
-import yaml
 from playwright.sync_api import sync_playwright
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import ArrayObject, Fit, NameObject
+from toc import ROOT, pages
 
-ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "_build" / "html"
 PAPER = {
     "format": "A4",
@@ -25,24 +24,25 @@ PAPER = {
 }
 
 
-def pages():
-    """Return the built pages, in the order of `_toc.yml`."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    names = [toc["root"]] + [c["file"] for p in toc["parts"] for c in p["chapters"]]
-    return [SITE / f"{name}.html" for name in names]
+def find_chromium():
+    """Return the path of the browser."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        sys.exit("This needs Chromium. Debian or Ubuntu: sudo apt install chromium")
+    return program
 
 
 def print_pages(folder):
     """Print each page into a file of its own; return (address, title, file)."""
-    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
-    program = next(filter(None, found), None)
-    if program is None:
-        sys.exit("Printing needs Chromium. Debian or Ubuntu: sudo apt install chromium")
     printed = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=find_chromium(), args=["--no-sandbox"]
+        )
         tab = browser.new_page(color_scheme="light")
-        for path in pages():
+        for source in pages():
+            path = (SITE / source.relative_to(ROOT)).with_suffix(".html")
             tab.goto(path.as_uri())
             # An image that was never in view would be missing.
             tab.evaluate(

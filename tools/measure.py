@@ -17,19 +17,24 @@ N_FIRST = 7
 SOLVER = {"solver_name": "LBFGS", "solver_kwargs": {"tol": 1e-12, "maxiter": 2000}}
 
 
+def first_noise_sweep(path):
+    """Return a file and what the lesson takes from its first Noise 1 sweep."""
+    data = nap.load_file(str(path))
+    epochs = data["epochs"]
+    sweep = epochs[epochs.tags == "Noise 1"][0]
+    current = data["stimulus"].restrict(sweep) * 1e12
+    spikes = data["units"].restrict(sweep)
+    counts = spikes[0].count(BIN_S, ep=sweep)
+    return data, current, spikes, counts, current.bin_average(BIN_S, ep=sweep)
+
+
 def measure(path):
     """Return the numbers of a file, in the way of the chapters.
 
     The keys are those of tests/recorded_numbers.json, what is published for the recording.
     """
-    data = nap.load_file(str(path))
+    data, current, in_sweep, counts, binned = first_noise_sweep(path)
     epochs, spikes, stimulus = data["epochs"], data["units"], data["stimulus"]
-    noise_1 = epochs[epochs.tags == "Noise 1"]
-    sweep = noise_1[0]
-    current = stimulus.restrict(sweep) * 1e12
-    in_sweep = spikes.restrict(sweep)
-    counts = in_sweep[0].count(BIN_S, ep=sweep)
-    binned = current.bin_average(BIN_S, ep=sweep)
     tuning = nap.compute_tuning_curves(in_sweep, current, bins=15)[0]
 
     X = binned[:, np.newaxis] / 100
@@ -53,7 +58,7 @@ def measure(path):
         "n_epochs": len(epochs),
         "first_epochs": rows[:N_FIRST],
         "last_epochs": rows[-N_FIRST:],
-        "noise_1": noise_1.values.tolist(),
+        "noise_1": epochs[epochs.tags == "Noise 1"].values.tolist(),
         "sweep_n_samples": len(current),
         "sweep_n_bins": len(counts),
         "sweep_n_spikes": len(in_sweep[0]),
@@ -73,47 +78,38 @@ def measure(path):
     }
 
 
-def spikes_per_pulse(path):
-    """Return the number of spikes in each of the three pulses of the first Noise 1 sweep."""
-    data = nap.load_file(str(path))
-    epochs = data["epochs"]
-    current = data["stimulus"].restrict(epochs[epochs.tags == "Noise 1"][0])
-    pulses = current.threshold(5e-12).time_support
-    return [len(data["units"][0].restrict(pulse)) for pulse in pulses]
-
-
 def comparison(path):
     """Return two MyST tables: the published numbers of the cell beside those of a stand-in."""
     cell, ours = json.loads(PUBLISHED.read_text(encoding="utf-8")), measure(path)
-    pulses = " / ".join(map(str, spikes_per_pulse(path)))
-    rows = [
-        ("spikes in the whole file", "n_spikes_whole_file", "d"),
-        ("spikes in the first Noise 1 sweep", "sweep_n_spikes", "d"),
-        ("mean rate in that sweep (Hz)", "sweep_mean_rate_hz", ".2f"),
-        ("largest current in that sweep (pA)", "sweep_max_current_pa", ".1f"),
-        ("GLM of the current: weight (per pA)", "present_coef_per_pa", ".4f"),
-        ("GLM of the current: intercept", "present_intercept", ".2f"),
-        ("GLM of the current: pseudo-R²", "present_pseudo_r2", ".3f"),
-        ("GLM of the current's history: pseudo-R²", "history_pseudo_r2", ".3f"),
-    ]
-    lines = ["| number | cell (published) | stand-in (this build) |", "|---|---:|---:|"]
-    lines += [f"| {what} | {cell[key]:{form}} | {ours[key]:{form}} |" for what, key, form in rows]
-    lines.insert(4, f"| spikes in its three pulses | 0 / about 14 / about 26 | {pulses} |")
-    lines += [
+    _, current, spikes, _, _ = first_noise_sweep(path)
+    pulses = current.threshold(5.0).time_support  # above 5 pA
+    per_pulse = " / ".join(str(len(spikes[0].restrict(pulse))) for pulse in pulses)
+
+    def row(what, key, form):
+        return f"| {what} | {cell[key]:{form}} | {ours[key]:{form}} |"
+
+    header = "cell (published) | stand-in (this build) |\n|---|---:|---:|"
+    edges = np.linspace(0, cell["sweep_max_current_pa"], len(cell["tuning_hz"]) + 1)
+    rates = zip(edges[:-1], edges[1:], cell["tuning_hz"], ours["tuning_hz"], strict=True)
+    lines = [
+        f"| number | {header}",
+        row("spikes in the whole file", "n_spikes_whole_file", "d"),
+        row("spikes in the first Noise 1 sweep", "sweep_n_spikes", "d"),
+        f"| spikes in its three pulses | 0 / about 14 / about 26 | {per_pulse} |",
+        row("mean rate in that sweep (Hz)", "sweep_mean_rate_hz", ".2f"),
+        row("largest current in that sweep (pA)", "sweep_max_current_pa", ".1f"),
+        row("GLM of the current: weight (per pA)", "present_coef_per_pa", ".4f"),
+        row("GLM of the current: intercept", "present_intercept", ".2f"),
+        row("GLM of the current: pseudo-R²", "present_pseudo_r2", ".3f"),
+        row("GLM of the current's history: pseudo-R²", "history_pseudo_r2", ".3f"),
         "",
         "Firing rate (Hz) in fifteen equal ranges of the current, from 0 to the largest:",
         "",
+        f"| range, about (pA) | {header}",
+        *(f"| {low:.0f} to {high:.0f} | {a:.1f} | {b:.1f} |" for low, high, a, b in rates),
+        "",
     ]
-    lines += [
-        "| range, about (pA) | cell (published) | stand-in (this build) |",
-        "|---|---:|---:|",
-    ]
-    edges = np.linspace(0, cell["sweep_max_current_pa"], len(cell["tuning_hz"]) + 1)
-    for i, (theirs_hz, ours_hz) in enumerate(
-        zip(cell["tuning_hz"], ours["tuning_hz"], strict=True)
-    ):
-        lines.append(f"| {edges[i]:.0f} to {edges[i + 1]:.0f} | {theirs_hz:.1f} | {ours_hz:.1f} |")
-    return "\n".join([*lines, ""])
+    return "\n".join(lines)
 
 
 def explorer_data(path):
@@ -122,28 +118,23 @@ def explorer_data(path):
     The log-likelihood of an exponential Poisson model needs of the data only the number of
     spikes, the sum of current times count, and, for each weight w, the sum of exp(w x).
     """
-    data = nap.load_file(str(path))
-    epochs, spikes = data["epochs"], data["units"]
-    sweep = epochs[epochs.tags == "Noise 1"][0]
-    current = data["stimulus"].restrict(sweep) * 1e12
-    counts = spikes[0].count(BIN_S, ep=sweep).d
-    x = current.bin_average(BIN_S, ep=sweep).d / 100
-    tuning = nap.compute_tuning_curves(spikes.restrict(sweep), current, bins=15)[0].values
-    model = nmo.glm.GLM(**SOLVER).fit(x[:, np.newaxis], counts)
-    w, b = float(model.coef_[0]), float(model.intercept_[0])
+    numbers = measure(path)
+    _, _, _, counts, binned = first_noise_sweep(path)
+    x = binned.d / 100
+    best = 100 * numbers["present_coef_per_pa"]
     weights = np.round(np.arange(0, 10.01, 0.1), 1)
-    n_spikes, weighted_count = int(counts.sum()), float(x @ counts)
+    edges = np.linspace(0, numbers["sweep_max_current_pa"], len(numbers["tuning_hz"]) + 1)
     return {
-        "weights": weights.tolist(),
-        "sums": [float(f"{np.exp(weight * x).sum():.7g}") for weight in weights],
-        "nSpikes": n_spikes,
-        "weightedCount": weighted_count,
         "binSize": BIN_S,
-        "edges": np.linspace(0, float(current.max()), 16).round(3).tolist(),
-        "observed": tuning.round(3).tolist(),
+        "edges": edges.tolist(),
+        "observed": numbers["tuning_hz"],
+        "nSpikes": numbers["sweep_n_spikes"],
+        "weightedCount": float(x @ counts.d),
+        "weights": weights.tolist(),
+        "sums": [float(np.exp(w * x).sum()) for w in weights],
         "best": {
-            "w": w,
-            "b": b,
-            "logLikelihood": n_spikes * b + weighted_count * w - float(np.exp(b + w * x).sum()),
+            "w": best,
+            "b": numbers["present_intercept"],
+            "sum": float(np.exp(best * x).sum()),
         },
     }

@@ -102,9 +102,13 @@ function exploreModel(cell, lnp) {
   rate.data.append(curve);
 
   const range = { b: [-14, -6], w: [weights[0], weights.at(-1)] };
-  const logLikelihood = (b, k) => nSpikes * b + weightedCount * weights[k] - Math.exp(b) * sums[k];
-  const nearest = (w) => Math.round(((w - weights[0]) / (weights.at(-1) - weights[0])) * (weights.length - 1));
-  const perSpike = (b, k) => (best.logLikelihood - logLikelihood(b, k)) / nSpikes / Math.LN2;
+  // The sum of exp(w x) is known for the weights that the slider takes, and for the best one.
+  const known = (w) => {
+    const k = Math.round(((w - weights[0]) / (weights.at(-1) - weights[0])) * (weights.length - 1));
+    return { w: weights[k], sum: sums[k] };
+  };
+  const logLikelihood = ({ w, b, sum }) => nSpikes * b + weightedCount * w - Math.exp(b) * sum;
+  const lostPerSpike = (model) => (logLikelihood(best) - logLikelihood(model)) / nSpikes / Math.LN2;
 
   const map = plot({ x: range.w, y: range.b, xLabel: "Weight w (per 100 pA)", yLabel: "Intercept b" });
   const cellsX = 25;
@@ -113,7 +117,7 @@ function exploreModel(cell, lnp) {
     for (let j = 0; j < cellsY; j++) {
       const w = range.w[0] + ((i + 0.5) / cellsX) * (range.w[1] - range.w[0]);
       const b = range.b[0] + ((j + 0.5) / cellsY) * (range.b[1] - range.b[0]);
-      const lost = perSpike(b, nearest(w));
+      const lost = lostPerSpike({ ...known(w), b });
       map.data.append(
         element("svg:rect", {
           x: map.box.left + (i * (map.box.right - map.box.left)) / cellsX,
@@ -144,23 +148,22 @@ function exploreModel(cell, lnp) {
   button.addEventListener("click", () => {
     w.value = best.w;
     b.value = best.b;
-    draw();
+    draw(best);
   });
 
-  function draw() {
-    const k = nearest(w.value);
+  function draw(model = { ...known(w.value), b: b.value }) {
     const points = [];
     for (let pa = 0; pa <= edges.at(-1); pa += 1) {
-      const hz = Math.exp(b.value + (w.value * pa) / 100) / binSize;
+      const hz = Math.exp(model.b + (model.w * pa) / 100) / binSize;
       points.push([rate.toX(pa), rate.toY(Math.min(hz, top))]);
       if (hz > top) break;
     }
     curve.setAttribute("d", path(points));
-    dot.setAttribute("cx", map.toX(w.value));
-    dot.setAttribute("cy", map.toY(b.value));
-    const ratio = (Math.exp(b.value) * sums[k]) / nSpikes;
+    dot.setAttribute("cx", map.toX(model.w));
+    dot.setAttribute("cy", map.toY(model.b));
+    const ratio = (Math.exp(model.b) * model.sum) / nSpikes;
     said.textContent =
-      `Log-likelihood: ${perSpike(b.value, k).toFixed(3)} bits per spike below the optimum. ` +
+      `Log-likelihood: ${lostPerSpike(model).toFixed(3)} bits per spike below the optimum. ` +
       `Expected spikes: ${ratio.toFixed(2)} times those observed.`;
   }
 
@@ -225,8 +228,7 @@ function exploreBasis(cell) {
         element("svg:path", { class: cls, fill: "none", d: path(values.map((v, k) => [p.toX(k + 1), p.toY(v)])) }),
       );
     shapes.forEach((s) => line(above, s, "thin"));
-    line(below, [0, 0], "thin");
-    below.data.lastChild.setAttribute("d", path([[below.toX(0), below.toY(0)], [below.toX(nLags), below.toY(0)]]));
+    line(below, filter.map(() => 0), "thin");
     line(below, filter, "curve");
     plots.replaceChildren(above.svg, below.svg);
     const peak = filter.reduce((best, v, k) => (Math.abs(v) > Math.abs(filter[best]) ? k : best), 0);
