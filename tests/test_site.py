@@ -186,6 +186,13 @@ def test_page_fits_a_phone(name, open_page):
         assert text_px >= LEGIBLE_PX
 
 
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_code_fits_a_laptop(name, open_page):
+    page = open_page(name)
+    wide = """es => es.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText)"""
+    assert page.eval_on_selector_all(".cell_input pre", wide) == []
+
+
 @pytest.mark.parametrize("look", ["light", "dark", "phone"])
 @pytest.mark.parametrize("name", PAGES)
 def test_page_is_accessible(name, look, open_page):

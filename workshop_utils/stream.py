@@ -177,7 +177,8 @@ class StreamedRecording(Mapping):
         return len(self._nwb.keys())
 
     def __repr__(self) -> str:
-        return f"{self._remote.url}\n{self._nwb}"
+        table = str(self._nwb).partition("\n")[2]  # without pynapple's name of the session
+        return f"{self._remote.url}\n{table}"
 
     @functools.cached_property
     def _sweeps(self) -> nap.IntervalSet | None:
@@ -225,7 +226,7 @@ class StreamedSeries:
 
     def __repr__(self) -> str:
         return (
-            f"{self.name}: {self.shape} samples in {self.unit}, still on the server. "
+            f"{self.name}: {self.shape} samples in {self.unit}, still on the server.\n"
             "Call restrict(...) to read an interval."
         )
 
