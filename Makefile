@@ -18,7 +18,7 @@ CHAPTER_STYLE := --config line-length=76 --no-respect-gitignore
 PAGES := $(wildcard content/*.md content/images/* content/static/* content/templates/* tools/*.py) content/references.bib \
   _config.yml _toc.yml
 
-.PHONY: help book serve test test-recorded test-site linkcheck site-zip pdf notebooks data check bench lint format lock clean
+.PHONY: editions help book serve test test-recorded test-site linkcheck site-zip pdf notebooks data check bench lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -33,6 +33,7 @@ $(ENV): $(REQUIREMENTS) pyproject.toml
 
 book: $(ENV) ## execute the chapters and build the website (the first time also installs)
 	@$(BIN)/python tools/execute.py
+	@$(MAKE) --no-print-directory editions
 	@$(MAKE) --no-print-directory _build/html/index.html
 	@echo "The website is in _build/html. To read it, type:  make serve"
 
@@ -75,14 +76,17 @@ build/notebooks/%.ipynb: content/%.md $(ENV)
 	@mkdir -p build/notebooks
 	@$(BIN)/jupytext --quiet --to ipynb --output $@ $<
 
-notebooks: $(NOTEBOOKS) ## make the notebooks: complete, and for participants (without solutions)
-	@$(BIN)/jupyter nbconvert --log-level WARN --to notebook \
-	  --ClearOutputPreprocessor.enabled=True \
-	  --TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_cell_tags=solution \
-	  --output-dir build/participant $(NOTEBOOKS)
-	@cp -r content/images build/notebooks
-	@cp -r content/images build/participant
-	@echo "Complete notebooks: build/notebooks    For participants: build/participant"
+notebooks: $(ENV) ## make the notebooks to hand out: for participants, and complete
+	@$(BIN)/python tools/execute.py
+	@$(MAKE) --no-print-directory editions
+	@echo "In build/site/notebooks: participant (without solutions), complete (solutions and results)"
+
+# The package stands beside the notebooks: where it is missing, they install it.
+editions:
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	  --wheel-dir build/site .
+	@rm -rf build/lib build/bdist.*
+	@$(BIN)/python tools/editions.py
 
 data: $(ENV) ## download the recording, or say why it is simulated
 	@$(BIN)/python -m workshop_utils fetch

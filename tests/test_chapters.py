@@ -5,9 +5,9 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 
 import jupytext
-import nbformat
 import pytest
 from toc import ROOT, chapters, pages
 
@@ -83,27 +83,25 @@ def test_labels_of_exercises_are_unique():
     assert len(labels) == len(set(labels))
 
 
-@pytest.fixture(scope="module")
-def notebooks():
-    """Folder with what `make notebooks` makes."""
-    subprocess.run(["make", "--no-print-directory", "notebooks"], cwd=ROOT, check=True)
-    return ROOT / "build"
-
-
-@pytest.mark.xdist_group("make notebooks")
 @each_chapter
-def test_participants_get_no_solutions(notebooks, path):
-    complete = nbformat.read(notebooks / "notebooks" / f"{path.stem}.ipynb", as_version=4)
-    participant = nbformat.read(notebooks / "participant" / f"{path.stem}.ipynb", as_version=4)
-    text = "\n".join(cell.source for cell in participant.cells)
-    assert "{solution-start}" not in text
-    assert "{solution-end}" not in text
-    assert "{exercise-start}" in text
-    kept = [cell.source for cell in complete.cells if "solution" not in tags(cell)]
-    assert [cell.source for cell in participant.cells] == kept
-    assert len(kept) < len(complete.cells), "the complete notebook keeps its solutions"
-    for image in re.findall(r"\]\((images/[^)]+)\)", text):
-        assert (notebooks / "participant" / image).exists()
+def test_figures_have_a_caption_and_a_name(path):
+    for cell in jupytext.read(path).cells:
+        drawn = cell.metadata.get("mystnb", {})
+        if "image" in drawn:
+            assert drawn["figure"]["name"].startswith("fig-")
+            assert drawn["figure"]["caption"].endswith(".")
+
+
+@each_chapter
+def test_what_it_tells_to_look_up_exists(path):
+    """The addresses of pages about functions end in names: those of the installed packages."""
+    addresses = re.findall(
+        r"https?://[\w./-]+/generated/[^)\s]+", path.read_text(encoding="utf-8")
+    )
+    for address in addresses:
+        name = address.rpartition("#")[2] if "#" in address else address.rpartition("/")[2]
+        module, _, attribute = name.removesuffix(".html").rpartition(".")
+        assert hasattr(import_module(module), attribute), address
 
 
 @each_chapter

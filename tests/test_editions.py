@@ -1,0 +1,181 @@
+"""The notebooks that people download: plain, whole, and the same from build to build."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+
+import editions
+import jupytext
+import pytest
+from IPython.core.inputtransformer2 import TransformerManager
+from nbformat import v4
+from toc import chapters
+
+each_chapter = pytest.mark.parametrize("path", chapters(), ids=lambda p: p.stem)
+each_edition = pytest.mark.parametrize("kind", editions.EDITIONS)
+RAW = re.compile(r"\{[\w:-]+\}`|^ *(:::|```\{)|^\([\w-]+\)=$|^:\w+:", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def book():
+    return editions.Book(chapters())
+
+
+@pytest.fixture
+def make(book, monkeypatch):
+    """Make one edition of a chapter, without the outputs that only a built book has."""
+    monkeypatch.setattr(editions, "executed", lambda notebook: notebook)
+    return lambda path, kind: editions.edition(path, kind, book)
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def code(cells):
+    return [cell.source for cell in cells if cell.cell_type == "code"]
+
+
+@each_chapter
+@each_edition
+def test_no_markup_is_left_raw(make, path, kind):
+    for cell in make(path, kind).cells:
+        if cell.cell_type == "markdown":
+            prose = re.sub(r"^```\w*\n.*?^```$", "", cell.source, flags=re.MULTILINE | re.DOTALL)
+            assert not RAW.search(prose), prose
+
+
+@each_chapter
+def test_participants_get_everything_but_solutions(make, path):
+    source = jupytext.read(path).cells
+    kept = [cell for cell in source if "solution" not in tags(cell)]
+    assert len(kept) < len(source)
+    notebook = make(path, "participant")
+    assert code(notebook.cells[2:]) == code(kept)
+    assert not any("solution" in tags(cell) for cell in notebook.cells)
+    for cell in notebook.cells[2:]:
+        if cell.cell_type == "code":
+            assert cell.outputs == []
+            assert cell.execution_count is None
+            ast.parse(TransformerManager().transform_cell(cell.source))
+
+
+@each_chapter
+def test_the_complete_edition_holds_every_cell(make, path):
+    notebook = make(path, "complete")
+    assert code(notebook.cells[2:]) == code(jupytext.read(path).cells)
+    for cell in notebook.cells:
+        if "solution" in tags(cell) and cell.cell_type == "code":
+            assert cell.metadata["jupyter"]["source_hidden"], "solutions are folded"
+
+
+@each_chapter
+@each_edition
+def test_links_and_images_lead_somewhere(make, path, kind):
+    slugs = {p.stem for p in chapters()}
+    notebook = make(path, kind)
+    headings = {
+        line.lstrip("# ").replace(" ", "-")
+        for cell in notebook.cells
+        if cell.cell_type == "markdown"
+        for line in cell.source.splitlines()
+        if line.startswith("#")
+    }
+    for cell in notebook.cells:
+        if cell.cell_type != "markdown":
+            continue
+        for address in re.findall(r"\]\(([^)\s]+)\)", cell.source):
+            if address.startswith("attachment:"):
+                (data,) = cell.attachments[address.removeprefix("attachment:")].values()
+                assert len(data) > 100
+            elif address.startswith("#"):
+                assert address[1:] in headings
+            elif not re.match(r"https?://", address):
+                assert address.removesuffix(".ipynb") in slugs, address
+
+
+@each_chapter
+def test_a_rebuild_changes_nothing(make, path):
+    first, second = make(path, "participant"), make(path, "participant")
+    assert json.dumps(first) == json.dumps(second)
+    assert len({cell.id for cell in first.cells}) == len(first.cells)
+
+
+def test_a_new_cell_leaves_the_ids_of_the_others():
+    cells = [v4.new_code_cell("a"), v4.new_code_cell("b"), v4.new_code_cell("a")]
+    editions.name_cells(cells)
+    before = [cell.id for cell in cells]
+    assert len(set(before)) == 3
+    cells.insert(1, v4.new_code_cell("new"))
+    editions.name_cells(cells)
+    assert [cell.id for cell in cells if cell.source != "new"] == before
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("{math}`x_t` and {math}`y`", "$x_t$ and $y$"),
+        ("```{math}\n:label: eq-lnp\nx\n```", "$$\nx\n\\tag{1}\n$$"),
+        ("see {eq}`eq-lnp`", "see (1)"),
+        ("{term}`LNP <LNP model>` or {term}`GLM`", "LNP or GLM"),
+        ("(a-target)=\n## Title", "## Title"),
+        (":::{admonition} Mind\n:class: note\nA *word*.\n:::", "> **Mind**\n>\n> A *word*."),
+        (
+            "```{dropdown} Hint\nUse {math}`x`.\n```",
+            "<details>\n<summary><b>Hint</b></summary>\n\nUse $x$.\n\n</details>",
+        ),
+        ("[Judge](judge_fit.md)", "[Judge](judge_fit.ipynb)"),
+        ("the [glossary](glossary.md), without an address", "the glossary, without an address"),
+        ("| {math}`a` | [b](fit_glm.md) |\n|---|---|\n| 1 | {math}`c` |",
+         "| $a$ | [b](fit_glm.ipynb) |\n|---|---|\n| 1 | $c$ |"),
+        ("{cite:t}`rokem2006`", "[Rokem et al. (2006)](https://doi.org/10.1152/jn.00891.2005)"),
+    ],
+)  # fmt: skip
+def test_markup_in_plain_form(book, source, expected):
+    assert editions.plain(source, book) == expected
+
+
+def test_two_works_in_brackets(book):
+    assert re.fullmatch(
+        r"\(\[Pillow et al\., 2005\]\(\S+\); \[Pillow et al\., 2008\]\(\S+\)\)",
+        editions.plain("{cite:p}`pillow2005,pillow2008`", book),
+    )
+
+
+@pytest.mark.parametrize("source", [":::{figure} a.png\n:::", "{kbd}`x`", "a\n: b"])
+def test_markup_without_a_plain_form_is_an_error(book, source):
+    with pytest.raises(editions.Unknown):
+        editions.plain(source, book)
+
+
+def run_first_cell(source, installed):
+    """Run the cell in IPython, where pip only says what it was asked for."""
+    program = f"""
+import importlib.util
+from IPython.core.interactiveshell import InteractiveShell
+importlib.util.find_spec = lambda name: {installed!r} or None
+shell = InteractiveShell.instance()
+shell.register_magic_function(lambda line: print("pip", line), magic_name="pip")
+shell.run_cell({source!r})
+"""
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+
+def test_the_first_cell_installs_only_what_is_missing(make, monkeypatch, tmp_path):
+    path = chapters()[-1]
+    by_hand = make(path, "participant").cells[1].source
+    assert run_first_cell(by_hand, installed=True).stdout == ""
+    assert "type 'make book'" in run_first_cell(by_hand, installed=False).stdout
+
+    monkeypatch.setenv("COURSE_URL", "https://course.example/")
+    monkeypatch.setattr(editions, "ROOT", tmp_path)
+    (tmp_path / "build" / "site").mkdir(parents=True)
+    (tmp_path / "build" / "site" / "workshop_utils-1-py3-none-any.whl").touch()
+    cells = editions.first_cells(path.stem, editions.Book(chapters()))
+    assert f"https://course.example/content/{path.stem}.html" in cells[0].source
+    assert run_first_cell(cells[1].source, installed=True).stdout == ""
+    asked = run_first_cell(cells[1].source, installed=False).stdout
+    assert asked.startswith("pip install --quiet")
+    assert "https://course.example/workshop_utils-1-py3-none-any.whl" in asked
