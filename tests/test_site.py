@@ -3,6 +3,7 @@
 Prints a table of what was measured on each page.
 """
 
+import contextlib
 import gzip
 import json
 import os
@@ -11,15 +12,20 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections import defaultdict
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+from urllib.request import urlopen
 
 import pytest
+from misbehaving import unused_port
 from toc import ROOT, chapters, pages
+
+from workshop_utils import fetch_data
 
 pytestmark = [pytest.mark.site, pytest.mark.xdist_group("site")]
 
@@ -363,6 +369,94 @@ def test_pdf_has_bookmarks_and_links(tmp_path):
     assert not any(str(note.get("/A", {}).get("/URI", "")).startswith("file:") for note in notes)
     images = [image for page in book.pages for image in page.images]
     assert len(book.pages) > 50 and len(images) > 20
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_chapter_can_be_taken_away(name, open_page):
+    page = open_page(name)
+    for kind in ("participant", "complete"):
+        with page.expect_download() as download:
+            page.click(f".take-away a[href*={kind}]")
+        notebook = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+        code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+        assert any(cell["outputs"] for cell in code) == (kind == "complete")
+    assert page.locator(".take-away button").is_visible()
+    assert page.locator(".take-away span").count() == 1, "no place to run it was given"
+
+
+@pytest.fixture(scope="module")
+def plain_lab(tmp_path_factory):
+    """A real JupyterLab without jupyterlab-myst and jupytext, on a folder of downloads."""
+    home = tmp_path_factory.mktemp("lab")
+    shutil.copytree(SITE / "notebooks", home / "downloads")
+    config = home / "config" / "labconfig" / "page_config.json"
+    config.parent.mkdir(parents=True)
+    off = {"jupyterlab-myst": True, "jupyterlab-jupytext": True}
+    config.write_text(json.dumps({"disabledExtensions": off}), encoding="utf-8")
+    port = unused_port()
+    command = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}",
+        "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--allow-root",
+        "--ServerApp.jpserver_extensions={'jupytext': False}", f"--notebook-dir={home}",
+    ]  # fmt: skip
+    env = {**os.environ, "JUPYTER_CONFIG_DIR": str(home / "config"), "HOME": str(home)}
+    env["WORKSHOP_DATA_DIR"] = str(fetch_data("allen_478498617.nwb").parent)
+    with (home / "log").open("w") as log:
+        server = subprocess.Popen(command, env=env, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(300):
+        if server.poll() is not None:
+            pytest.fail((home / "log").read_text())
+        with contextlib.suppress(OSError):
+            urlopen(f"{address}/api", timeout=5).close()
+            break
+        time.sleep(0.2)
+    yield address
+    server.terminate()
+    server.wait(timeout=30)
+
+
+RAW_MARKUP = re.compile(r"\{[a-z:-]+\}`|:::|\{(exercise|solution|admonition|dropdown|math)")
+
+
+@pytest.mark.parametrize("kind", ["participant", "complete"])
+def test_download_in_a_jupyterlab_without_extensions(kind, plain_lab, browser):
+    page = browser.new_context(viewport={"width": 1280, "height": 2000}).new_page()
+    page.goto(f"{plain_lab}/doc/tree/downloads/{kind}/fit_glm.ipynb")
+    page.wait_for_selector(".jp-RenderedMarkdown h1", timeout=60_000)
+    panel = page.locator(".jp-NotebookPanel")
+    seen, pictures, math = "", [], 0
+    for _ in range(120):  # the notebook renders what is in view, and grows meanwhile
+        seen += panel.inner_text()
+        pictures += page.evaluate(
+            "[...document.querySelectorAll('.jp-RenderedMarkdown img')].map(i => i.naturalWidth)"
+        )
+        math += page.locator(".jp-RenderedMarkdown mjx-container").count()
+        at_end = page.evaluate(
+            """() => {
+                const pane = document.querySelector('.jp-WindowedPanel-outer');
+                pane.scrollBy(0, 1200);
+                return pane.scrollTop + pane.clientHeight >= pane.scrollHeight - 2;
+            }"""
+        )
+        page.wait_for_timeout(250)
+        if at_end and "What you learned" in seen:
+            break
+    assert "What you learned" in seen
+    assert not RAW_MARKUP.search(seen), RAW_MARKUP.search(seen)
+    assert math > 0
+    assert pictures and min(pictures) > 100, "the picture of the model is shown"
+
+    page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)")
+    for n in (0, 1):  # the cell that looks for the course, then the imports
+        cell = page.locator(".jp-CodeCell").nth(n)
+        cell.locator(".cm-content").click()
+        page.keyboard.press("Shift+Enter")
+        ran = cell.locator(".jp-InputPrompt", has_text=re.compile(rf"\[{n + 1}\]"))
+        ran.wait_for(timeout=120_000)
+    assert page.locator(".jp-RenderedText[data-mime-type*=stderr]").count() == 0
+    assert page.locator(".jp-RenderedText[data-mime-type*=error]").count() == 0
+    page.context.close()
 
 
 # Small numbers: the rest is measured above. Performance depends on the machine, so it is

@@ -63,12 +63,12 @@ def parser():
 
 
 class Book:
-    """What a chapter may refer to: titles, numbers of figures and equations, the literature."""
+    """What a chapter may refer to: headings; figures, equations, exercises by number; works."""
 
     def __init__(self, paths):
         self.chapters = {path.stem for path in paths}
         self.titles, self.numbers = {}, {}
-        figures = equations = 0
+        figures = equations = exercises = 0
         for path in paths:
             for cell in jupytext.read(path).cells:
                 if cell.cell_type == "code":
@@ -84,7 +84,8 @@ class Book:
                         equations += 1
                         self.numbers[options["label"]] = equations
                     elif name == "exercise-start":
-                        self.titles[options["label"]] = directive(token)[1]
+                        exercises += 1
+                        self.numbers[options["label"]] = exercises
                     elif token.type == "myst_target":
                         target = token.content
                     elif token.type == "inline" and target:  # the heading after a target
@@ -156,9 +157,10 @@ def block(token, book):
         tag = f"\n\\tag{{{number}}}" if number else ""
         return f"$$\n{body.strip()}{tag}\n$$"
     if name == "exercise-start":
-        return f"### Exercise: {argument}\n\n{plain(body, book)}".rstrip()
+        number = book.numbers[options["label"]]
+        return f"### Exercise {number}: {argument}\n\n{plain(body, book)}".rstrip()
     if name == "solution-start":
-        return f"**Solution: {book.titles[argument]}**"
+        return f"**Solution to Exercise {book.numbers[argument]}**"
     if name in ("exercise-end", "solution-end"):
         return ""
     if name == "dropdown":
@@ -259,18 +261,17 @@ def plain(source, book):
     return re.sub(r"\n{3,}", "\n\n", text)
 
 
-def attach_images(cell):
-    """Put the images of a Markdown cell into the cell itself."""
-    for token in parser().parse(cell.source):
+def embed_images(text):
+    """Return Markdown whose images are in it: JupyterLab shows no SVG from attachments."""
+    for token in parser().parse(text):
         for child in token.children or ():
-            if child.type == "image" and not re.match(r"[a-z]+:", child.attrs["src"]):
-                path = CONTENT / child.attrs["src"]
-                kind = guess_type(path.name)[0]
+            address = child.attrs.get("src", "") if child.type == "image" else ""
+            if address and not re.match(r"[a-z]+:", address):
+                path = CONTENT / address
                 data = base64.b64encode(path.read_bytes()).decode()
-                cell.setdefault("attachments", {})[path.name] = {kind: data}
-                cell.source = cell.source.replace(
-                    f"]({child.attrs['src']})", f"](attachment:{path.name})"
-                )
+                text = text.replace(f"]({address})", f"][{path.stem}]")
+                text += f"\n\n[{path.stem}]: data:{guess_type(path.name)[0]};base64,{data}"
+    return text
 
 
 def first_cells(slug, book):
@@ -317,7 +318,7 @@ def edition(path, kind, book):
                 ) from None
             if not cell.source:
                 continue
-            attach_images(cell)
+            cell.source = embed_images(cell.source)
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
         if cell.cell_type == "code" and "solution" in tags:
             cell.metadata["jupyter"] = {"source_hidden": True, "outputs_hidden": True}
