@@ -114,7 +114,9 @@ def rescale_intervals(
     Time is stretched until the model's rate is 1; the intervals between the spikes are then
     exponential, and ``1 - exp(-interval)`` is uniform (Brown et al. 2002, Neural Comput
     14:325). Bins hide where in them a spike fell, which biases the plain sum; so each spike
-    is put at a random place of its bin, after Haslinger et al. (2010), Neural Comput 22:2477.
+    is put at a random place of its bin. For Poisson counts this is exact. Haslinger et al.
+    (2010), Neural Comput 22:2477, do so for bins of one spike at most; the two agree where
+    the expected counts are small against 1.
 
     Parameters
     ----------
