@@ -6,12 +6,15 @@ import re
 import subprocess
 import sys
 from base64 import b64decode
+from urllib.parse import parse_qs, urlsplit
 
 import editions
 import jupytext
 import pytest
+import take_away
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import v4
+from sphinx.errors import ConfigError
 from toc import chapters
 
 each_chapter = pytest.mark.parametrize("path", chapters(), ids=lambda p: p.stem)
@@ -187,3 +190,34 @@ def test_the_first_cell_installs_only_what_is_missing(make, monkeypatch, tmp_pat
     asked = run_first_cell(cells[1].source, installed=False).stdout
     assert asked.startswith("pip install --quiet")
     assert "https://course.example/workshop_utils-1-py3-none-any.whl" in asked
+
+
+def test_places_to_run_a_chapter(monkeypatch):
+    for name in ("COURSE_REPOSITORY", "HUB_URL"):
+        monkeypatch.delenv(name, raising=False)
+    assert take_away.places("fit_glm") == {}
+    monkeypatch.setenv("COURSE_REPOSITORY", "https://github.com/someone/course.git")
+    assert list(take_away.places("fit_glm")) == ["Colab", "Binder"]
+    monkeypatch.setenv("HUB_URL", "https://hub.example/")
+    places = take_away.places("fit_glm")
+    file = f"{editions.EDITIONS[0]}/fit_glm.ipynb"
+    assert places["Colab"].endswith(f"/github/someone/course/blob/notebooks/{file}")
+    assert places["Binder"].endswith(f"/gh/someone/course/notebooks?urlpath=lab/tree/{file}")
+    hub = urlsplit(places["JupyterHub"])
+    assert hub._replace(query="").geturl() == "https://hub.example/hub/user-redirect/git-pull"
+    assert parse_qs(hub.query)["urlpath"] == [f"lab/tree/course/{file}"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"COURSE_REPOSITORY": "someone/course"}, "must be an http"),
+        ({"HUB_URL": "https://hub.example"}, "needs COURSE_REPOSITORY"),
+    ],
+)
+def test_addresses_that_make_no_sense(variables, message, monkeypatch):
+    monkeypatch.delenv("COURSE_REPOSITORY", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=message):
+        take_away.places("fit_glm")
