@@ -83,6 +83,7 @@ notebooks: $(ENV) ## make the notebooks to hand out: for participants, and compl
 
 # The package stands beside the notebooks: where it is missing, they install it.
 editions:
+	@rm -f build/site/*.whl
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 	  --wheel-dir build/site .
 	@rm -rf build/lib build/bdist.*

@@ -120,8 +120,6 @@ class Book:
     def references(self, keys):
         """Return the list of the works cited, as Markdown."""
         entries = [self.literature[key] for key in sorted(keys)]
-        for entry, key in zip(entries, sorted(keys), strict=True):
-            entry.key = key
         lines = [
             "- " + " ".join(entry.text.render(Backend()).split())
             for entry in Style().format_entries(entries)

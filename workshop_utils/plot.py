@@ -144,9 +144,8 @@ def plot_pulses(
         axes[i].margins(x=0)
     axes[0].set_ylabel("Rate (Hz)")
     handles, labels = axes[0].get_legend_handles_labels()
-    fig.legend(
-        handles, labels, loc="outside lower center", ncols=2, frameon=False
-    )  # fits 6.4 inches
+    # More columns would be wider than the figure.
+    fig.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
     return fig
 
 
