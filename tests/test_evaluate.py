@@ -109,6 +109,18 @@ def test_a_homogeneous_poisson_process_is_rescaled_to_uniform_numbers(rng):
     assert kstest(plain, "uniform").pvalue < 1e-6
 
 
+def test_intervals_are_sums_of_the_intensity():
+    """By hand: each spike in the middle of its bin, expected counts that differ greatly."""
+
+    class Middle:
+        def uniform(self, size):
+            return np.full(size, 0.5)
+
+    u = rescale_intervals([1, 2, 4, 8], [1, 0, 1, 1], Middle())
+    expected = [0.5 + 2 + 2, 2 + 4]
+    np.testing.assert_allclose(u, 1 - np.exp(-np.array(expected)), rtol=1e-12)
+
+
 def test_rescaling_agrees_with_the_published_correction(rng):
     """Haslinger et al. (2010): a truncated exponential within the bin of the later spike."""
     mu = 0.004 * (1.2 + np.sin(np.arange(200_000) / 3000))

@@ -26,7 +26,7 @@ from jupyter_cache import get_cache
 from myst_parser.config.main import MdParserConfig
 from myst_parser.mdit_to_docutils.base import DocutilsRenderer
 from myst_parser.parsers.mdit import create_md_parser
-from nbconvert.preprocessors import ClearOutputPreprocessor, TagRemovePreprocessor
+from nbconvert.preprocessors import TagRemovePreprocessor
 from pybtex.backends.markdown import Backend
 from pybtex.database import parse_file
 from pybtex.style.formatting.unsrt import Style
@@ -299,7 +299,6 @@ def edition(path, kind, book):
     else:
         remove = TagRemovePreprocessor(enabled=True, remove_cell_tags={"solution"})
         notebook, _ = remove.preprocess(notebook, {})
-        notebook, _ = ClearOutputPreprocessor(enabled=True).preprocess(notebook, {})
     cells, cited = first_cells(path.stem, book), set()
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
