@@ -1,4 +1,8 @@
-"""Chapters in execution: no noise, described figures, and every fit at its optimum."""
+"""Chapters in execution: no noise, described figures, fits at their optimum, answers to exercises.
+
+One run of a chapter does for all. Behind each stub it tries, in the same kernel, the stub as it
+is, the wrong answers that stand in the metadata of the solution, and then the solution.
+"""
 
 import pickle
 import re
@@ -38,6 +42,38 @@ for _model in (nemos.glm.GLM, nemos.glm.PopulationGLM):
 SAVER = "import pickle; pickle.dump(_fits, open({file!r}, 'wb'))"
 
 
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def with_answers(cells):
+    """Yield the cells of a chapter, and between them those that try its exercises."""
+    stub = check = last = None
+    for cell in cells:
+        if stub is not None and "{solution-start}" in cell.source:
+            label = cell.source.partition("{solution-start}")[2].split()[0]
+            yield from tried(label, "stub", stub.source, check)
+        if check is not None and "solution" in tags(cell) and cell.cell_type == "code":
+            for wrong in cell.metadata.get("wrong", []):
+                yield from tried(label, wrong["says"], wrong["answer"], check)
+        if check is not None and "{solution-end}" in cell.source:
+            yield from tried(label, "solution", "", check)
+            stub = check = None
+        yield cell
+        if "check" in tags(cell):
+            stub, check = last, cell.source
+        last = cell
+
+
+def tried(label, kind, answer, check):
+    """Yield a cell with an answer, and one with the check of the exercise."""
+    for part, source in (("answer", answer), ("check", check)):
+        cell = nbformat.v4.new_code_cell(source)
+        cell.metadata["tried"] = {"exercise": label, "kind": kind, "part": part}
+        cell.metadata["tags"] = ["raises-exception"]  # the test says what went wrong
+        yield cell
+
+
 @pytest.fixture(
     scope="module",
     params=[
@@ -54,6 +90,7 @@ def executed(request, tmp_path_factory):
         file = tmp_path_factory.mktemp("fits") / "fits.pickle"
         notebook.cells.insert(0, nbformat.v4.new_code_cell(RECORDER))
         notebook.cells.append(nbformat.v4.new_code_cell(SAVER.format(file=str(file))))
+    notebook.cells = list(with_answers(notebook.cells))
     resources = {"metadata": {"path": str(path.parent)}}
     NotebookClient(notebook, timeout=300, resources=resources).execute()
     if "nemos" in path.read_text(encoding="utf-8"):
@@ -62,8 +99,10 @@ def executed(request, tmp_path_factory):
 
 
 def outputs(notebook):
-    """Yield cell and output, for every output of a notebook."""
+    """Yield cell and output, for every output of a chapter."""
     for cell in notebook.cells:
+        if "tried" in cell.metadata:
+            continue
         for output in cell.get("outputs", []):
             yield cell, output
 
@@ -96,13 +135,12 @@ def optimum(X, y):
 
 def test_fits_reach_the_optimum(executed):
     notebook, fits = executed
-    early = {
-        cell.source.strip()
-        for cell in notebook.cells
-        if "stops-early" in cell.metadata.get("tags", [])
-    }
+    early = {cell.source.strip() for cell in notebook.cells if "stops-early" in tags(cell)}
     unproven = set(early)
+    own = {cell.source.strip() for cell in notebook.cells if "tried" not in cell.metadata}
     for fit in fits:
+        if fit["cell"] not in own:  # a wrong answer
+            continue
         if not (fit["unregularized"] and fit["poisson"]):
             continue
         X, y = fit["X"], fit["y"]
@@ -128,3 +166,28 @@ def test_chapters_fit_something(executed, request):
     notebook, fits = executed
     code = "\n".join(c.source for c in notebook.cells if c.cell_type == "code")
     assert bool(fits) == ("GLM(" in code)
+
+
+def test_exercises_answer_back(executed):
+    """A stub, wrong answers and the solution: each gets the answer that it deserves."""
+    notebook, _ = executed
+    for cell in notebook.cells:
+        if "tried" not in cell.metadata:
+            continue
+        tried = cell.metadata["tried"]
+        where = f"{tried['exercise']}, {tried['kind']!r}, {tried['part']}"
+        errors = [o for o in cell.outputs if o.output_type == "error"]
+        assert not errors, f"{where}: {errors[0].ename}: {errors[0].evalue}"
+        if tried["part"] == "answer":
+            continue
+        said = "".join(o.get("text", "") for o in cell.outputs)
+        lines = said.splitlines()
+        assert lines, f"{where}: the check says nothing"
+        assert all(line.startswith(("Right", "Not yet")) for line in lines), f"{where}: {said}"
+        wrong = [line for line in lines if line.startswith("Not yet")]
+        if tried["kind"] == "solution":
+            assert not wrong, f"{where}: {said}"
+        elif tried["kind"] == "stub":
+            assert wrong == lines, f"{where}: {said}"
+        else:
+            assert any(tried["kind"] in line for line in wrong), f"{where}: {said}"

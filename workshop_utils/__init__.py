@@ -26,6 +26,7 @@ __all__ = [
     "StreamedRecording",
     "StreamedSeries",
     "bits_per_spike",
+    "check_answer",
     "fetch_data",
     "is_simulated",
     "load_data",
@@ -44,6 +45,7 @@ __all__ = [
 _LATE = {
     "BlockedSplit": "evaluate",
     "bits_per_spike": "evaluate",
+    "check_answer": "answers",
     "rescale_intervals": "evaluate",
     "simulate_recording": "simulate",
 }
