@@ -55,7 +55,7 @@ def test_no_markup_is_left_raw(make, path, kind):
 def test_participants_get_everything_but_solutions(make, path):
     source = jupytext.read(path).cells
     kept = [cell for cell in source if "solution" not in tags(cell)]
-    assert len(kept) < len(source)
+    assert len(kept) < len(source)  # stubs and checks stay, in their order
     notebook = make(path, "participant")
     assert code(notebook.cells[2:]) == code(kept)
     assert not any("solution" in tags(cell) for cell in notebook.cells)
@@ -67,12 +67,153 @@ def test_participants_get_everything_but_solutions(make, path):
 
 
 @each_chapter
-def test_the_complete_edition_holds_every_cell(make, path):
-    notebook = make(path, "complete")
+@pytest.mark.parametrize("kind", editions.EXECUTED)
+def test_executed_editions_hold_every_cell(make, path, kind):
+    notebook = make(path, kind)
     assert code(notebook.cells[2:]) == code(jupytext.read(path).cells)
     for cell in notebook.cells:
         if "solution" in tags(cell) and cell.cell_type == "code":
             assert cell.metadata["jupyter"]["source_hidden"], "solutions are folded"
+
+
+def words(text):
+    return re.findall(r"\w+", text)
+
+
+@each_chapter
+@each_edition
+def test_notes_are_for_presenters(make, path, kind):
+    source = [cell for cell in jupytext.read(path).cells if "presenter" in tags(cell)]
+    assert all(tags(cell) == ["presenter", "remove-cell"] for cell in source)
+    notes = [cell for cell in make(path, kind).cells if "presenter" in tags(cell)]
+    notes = [cell for cell in notes if "solution" not in tags(cell)]
+    if kind in ("instructor", "live"):
+        assert len(notes) == len(source)
+        assert all(cell.source.startswith("> **Presenter** · ") for cell in notes)
+    else:
+        text = " ".join(words(" ".join(cell.source for cell in make(path, kind).cells)))
+        assert notes == []
+        assert not any(" ".join(words(cell.source)) in text for cell in source)
+
+
+TINY = """\
+---
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+
+# Count
+
+Some prose with {math}`x`.
+
+## Setup
+
+```{code-cell} ipython3
+counts = [1, 2]
+```
+
++++ {"tags": ["presenter", "remove-cell"]}
+
+**Minutes 0–5.** Ask: how *many*? ({math}`3`)
+
++++
+
+More prose.
+
+```{exercise-start} Sum
+:label: ex-rate-total
+```
+
+Add up. **Target:** one
+number.
+
+```{exercise-end}
+```
+
+```{code-cell} ipython3
+:tags: [exercise, skip-execution]
+
+total = ...
+```
+
+```{code-cell} ipython3
+:tags: [exercise, check, skip-execution]
+
+print("Right" if total == 3 else "Not yet")
+```
+
+```{code-cell} ipython3
+---
+tags: [solution]
+wrong:
+- answer: |
+    total = len(counts)
+  says: counts the entries
+- answer: total = 4
+  says: too many
+---
+total = sum(counts)
+```
+
+## Draw
+
+```{code-cell} ipython3
+---
+mystnb:
+  figure:
+    caption: Nothing.
+    name: fig-estimate-bins
+---
+plot(counts)
+```
+"""
+
+
+@pytest.fixture
+def tiny(make, tmp_path):
+    """Make an edition of a chapter that has one of everything; return it without its head."""
+    path = tmp_path / "tiny.md"
+    path.write_text(TINY, encoding="utf-8")
+    return lambda kind: make(path, kind).cells[2:]
+
+
+def test_wrong_answers_stand_beside_the_solution(tiny):
+    cells = tiny("instructor")
+    at = next(i for i, cell in enumerate(cells) if cell.source == "total = sum(counts)")
+    assert cells[at + 1].source == (
+        "> **Presenter** · What people type, and what the check says:\n>\n"
+        "> ```python\n> total = len(counts)\n> ```\n> → *counts the entries*\n>\n"
+        "> ```python\n> total = 4\n> ```\n> → *too many*"
+    )
+    for kind in set(editions.EDITIONS) - {"instructor"}:
+        assert not any("len(counts)" in json.dumps(cell) for cell in tiny(kind)), kind
+
+
+def test_the_live_edition_is_a_script(tiny):
+    said = [cell.source for cell in tiny("live")]
+    assert said == [
+        "# Count\n\n## Setup",
+        "counts = [1, 2]",
+        "> **Presenter** · **Minutes 0–5.** Ask: how *many*? ($3$)",
+        f"### Exercise {editions.Book(chapters()).numbers['ex-rate-total']}: Sum\n\n"
+        "**Target:** one\nnumber.",
+        "## Draw",
+        "plot(counts)",
+    ]
+    assert tiny("live")[-1].metadata.jupyter.source_hidden, "what only draws is folded"
+
+
+@each_chapter
+def test_the_live_edition_holds_what_is_typed(make, path):
+    left_out = {"solution", "exercise"}
+    source = [c for c in jupytext.read(path).cells if not left_out & set(tags(c))]
+    notebook = make(path, "live")
+    assert code(notebook.cells[2:]) == code(source)
+    for cell in notebook.cells[2:]:
+        if cell.cell_type == "markdown":
+            assert re.match(r"#|> \*\*Presenter\*\*", cell.source), cell.source
 
 
 @each_chapter
@@ -108,8 +249,9 @@ def test_images_travel_with_the_notebook(make):
 
 
 @each_chapter
-def test_a_rebuild_changes_nothing(make, path):
-    first, second = make(path, "participant"), make(path, "participant")
+@each_edition
+def test_a_rebuild_changes_nothing(make, path, kind):
+    first, second = make(path, kind), make(path, kind)
     assert json.dumps(first) == json.dumps(second)
     assert len({cell.id for cell in first.cells}) == len(first.cells)
 
@@ -184,7 +326,7 @@ def test_the_first_cell_installs_only_what_is_missing(make, monkeypatch, tmp_pat
     monkeypatch.setattr(editions, "ROOT", tmp_path)
     (tmp_path / "build" / "site").mkdir(parents=True)
     (tmp_path / "build" / "site" / "workshop_utils-1-py3-none-any.whl").touch()
-    cells = editions.first_cells(path.stem, editions.Book(chapters()))
+    cells = editions.first_cells(path.stem, "participant", editions.Book(chapters()))
     assert f"https://course.example/content/{path.stem}.html" in cells[0].source
     assert run_first_cell(cells[1].source, installed=True).stdout == ""
     asked = run_first_cell(cells[1].source, installed=False).stdout

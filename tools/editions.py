@@ -1,9 +1,13 @@
 """Make the notebooks that people download, from the chapters.
 
-Two editions of each chapter, in plain Markdown that any Jupyter shows:
+Four editions of each chapter, in plain Markdown that any Jupyter shows:
 
 - `participant`: explanations, exercises and stubs; no solutions, no outputs;
-- `complete`: with the solutions, folded, and the outputs of the last `make book`.
+- `complete`: with the solutions, folded, and the outputs of the last `make book`;
+- `instructor`: the complete one with the presenter's notes, and beside each solution what
+  people type instead;
+- `live`: the presenter's script: headings, notes, the code to type, the target of each
+  exercise. Cells that only draw are folded: they are run, not typed.
 
 Directives and roles of MyST become ordinary Markdown. They are found by MyST's own parser,
 and only their lines are replaced. Images travel inside the notebook.
@@ -35,7 +39,14 @@ from toc import ROOT, chapters
 CONTENT = ROOT / "content"
 CACHE = ROOT / "_build" / ".jupyter_cache"
 OUT = ROOT / "build" / "site" / "notebooks"
-EDITIONS = ("participant", "complete")
+WITHOUT = {  # the tags of the cells that an edition leaves out
+    "participant": {"solution", "presenter"},
+    "complete": {"presenter"},
+    "instructor": set(),
+    "live": {"solution", "exercise"},
+}
+EDITIONS = tuple(WITHOUT)
+EXECUTED = ("complete", "instructor")
 EXTENSIONS = {"amsmath", "colon_fence", "deflist", "dollarmath", "linkify"}
 
 INSTALL = """\
@@ -44,6 +55,11 @@ from importlib.util import find_spec
 
 if find_spec("workshop_utils") is None or find_spec("nemos") is None:
 {install}"""
+FOR_PRESENTERS = """\
+
+
+**For the presenter's own screen.** Type these cells into an empty notebook that the class sees. \
+Those that only draw are folded: drag them over."""
 FROM_SITE = '    %pip install --quiet "workshop-utils[course] @ {wheel}"'
 BY_HAND = """\
     raise ModuleNotFoundError(
@@ -166,8 +182,7 @@ def block(token, book):
     if name == "admonition":
         if "dropdown" in options.get("class", ""):
             return folded(argument, plain(body, book))
-        quoted = "\n".join(f"> {line}".rstrip() for line in plain(body, book).splitlines())
-        return f"> **{argument}**\n>\n{quoted}"
+        return quoted(f"**{argument}**\n\n{plain(body, book)}")
     if name == "include":
         text = (CONTENT / argument).read_text(encoding="utf-8")
         return plain(text, book).strip()
@@ -272,7 +287,7 @@ def embed_images(text):
     return text
 
 
-def first_cells(slug, book):
+def first_cells(slug, kind, book):
     """Return the two cells that a downloaded notebook begins with."""
     where = f" On the web: {book.address}/content/{slug}.html" if book.address else ""
     about = (
@@ -280,6 +295,8 @@ def first_cells(slug, book):
         "Run the cells from top to bottom (Shift + Enter). The next cell looks for the course's "
         "package and changes nothing where it is installed."
     )
+    if kind == "live":
+        about += FOR_PRESENTERS
     if book.address:
         wheel = next((ROOT / "build" / "site").glob("*.whl")).name
         install = FROM_SITE.format(wheel=f"{book.address}/{wheel}")
@@ -294,15 +311,15 @@ def first_cells(slug, book):
 def edition(path, kind, book):
     """Return one chapter as a notebook that needs no extension."""
     notebook = jupytext.read(path)
-    if kind == "complete":
+    if kind in EXECUTED:
         notebook = executed(notebook)
-    else:
-        remove = TagRemovePreprocessor(enabled=True, remove_cell_tags={"solution"})
-        notebook, _ = remove.preprocess(notebook, {})
-    cells, cited = first_cells(path.stem, book), set()
+    remove = TagRemovePreprocessor(enabled=True, remove_cell_tags=WITHOUT[kind])
+    notebook, _ = remove.preprocess(notebook, {})
+    cells, cited = first_cells(path.stem, kind, book), set()
     for cell in notebook.cells:
-        tags = cell.metadata.get("tags", [])
+        tags = [tag for tag in cell.metadata.get("tags", []) if tag != "remove-cell"]
         figure = cell.metadata.get("mystnb", {}).get("figure")
+        wrong = cell.metadata.get("wrong")
         if cell.cell_type == "markdown":
             cited |= citations(cell.source)
             try:
@@ -313,21 +330,29 @@ def edition(path, kind, book):
                     f"differently, or teach it to tools/editions.py. The cell begins with\n"
                     f"{cell.source[:200]}"
                 ) from None
+            if "presenter" in tags:
+                cell.source = quoted(f"**Presenter** · {cell.source}")
+            elif kind == "live":
+                cell.source = outline(cell.source)
             if not cell.source:
                 continue
             cell.source = embed_images(cell.source)
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
         if cell.cell_type == "code" and "solution" in tags:
             cell.metadata["jupyter"] = {"source_hidden": True, "outputs_hidden": True}
+        elif figure and kind == "live":
+            cell.metadata["jupyter"] = {"source_hidden": True}
         cells.append(cell)
-        if figure:
+        if figure and kind != "live":
             number = book.numbers[figure["name"]]
             words = plain(figure["caption"], book)
             caption = nbformat.v4.new_markdown_cell(f"**Figure {number}.** {words}")
             if tags:
                 caption.metadata["tags"] = tags
             cells.append(caption)
-    if cited:
+        if wrong and kind == "instructor":
+            cells.append(wrong_answers(wrong))
+    if cited and kind != "live":
         cells.append(nbformat.v4.new_markdown_cell(book.references(cited)))
     name_cells(cells)
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -335,6 +360,36 @@ def edition(path, kind, book):
     made = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
     nbformat.validate(made)
     return made
+
+
+def quoted(text):
+    """Return Markdown as a quotation."""
+    return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
+
+
+def outline(text):
+    """Return the headings and the targets of exercises in plain Markdown."""
+    kept, heading = [], ""
+    for token in parser().parse(text):
+        if token.type == "heading_open":
+            heading = token.markup
+        elif token.type == "inline":
+            target = token.content.find("**Target:**")
+            if heading:
+                kept.append(f"{heading} {token.content}")
+            elif target >= 0:
+                kept.append(token.content[target:])
+            heading = ""
+    return "\n\n".join(kept)
+
+
+def wrong_answers(answers):
+    """Return the cell that shows, beside a solution, what people type instead."""
+    lines = ["**Presenter** · What people type, and what the check says:"]
+    for answer in answers:
+        lines.append(f"```python\n{answer['answer'].strip()}\n```\n→ *{answer['says']}*")
+    source = quoted("\n\n".join(lines))
+    return nbformat.v4.new_markdown_cell(source, metadata={"tags": ["presenter", "solution"]})
 
 
 def executed(notebook):
