@@ -12,6 +12,7 @@ else
 BIN := .venv/bin
 endif
 ENV := .venv/.installed
+WHEEL := build/site/workshop_utils-$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)-py3-none-any.whl
 NOTEBOOKS := $(patsubst content/%.md,build/notebooks/%.ipynb,$(shell grep -l '{code-cell}' content/*.md))
 # Wider code would have to be scrolled sideways on the website. The notebooks are in .gitignore.
 CHAPTER_STYLE := --config line-length=76 --no-respect-gitignore
@@ -76,18 +77,24 @@ build/notebooks/%.ipynb: content/%.md $(ENV)
 	@mkdir -p build/notebooks
 	@$(BIN)/jupytext --quiet --to ipynb --output $@ $<
 
-notebooks: $(ENV) ## make the notebooks to hand out: for participants, and complete
+notebooks: $(ENV) ## make the notebooks to hand out and to teach from, in four editions
 	@$(BIN)/python tools/execute.py
 	@$(MAKE) --no-print-directory editions
-	@echo "In build/site/notebooks: participant (without solutions), complete (solutions and results)"
+	@echo "In build/site/notebooks: participant (without solutions), complete (solutions and results),"
+	@echo "instructor (with the presenter's notes), live (the code to type, for the presenter)"
+
+# What did not change is not written again.
+editions: $(WHEEL)
+	@$(BIN)/python tools/editions.py
 
 # The package stands beside the notebooks: where it is missing, they install it.
-editions:
+# With a fixed date, so that the same sources make the same file.
+$(WHEEL): pyproject.toml $(wildcard workshop_utils/*.py)
 	@rm -f build/site/*.whl
-	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	@SOURCE_DATE_EPOCH=315532800 $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 	  --wheel-dir build/site .
 	@rm -rf build/lib build/bdist.*
-	@$(BIN)/python tools/editions.py
+	@touch $@
 
 data: $(ENV) ## download the recording, or say why it is simulated
 	@$(BIN)/python -m workshop_utils fetch

@@ -256,6 +256,46 @@ def test_a_rebuild_changes_nothing(make, path, kind):
     assert len({cell.id for cell in first.cells}) == len(first.cells)
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A folder of all editions, as `make notebooks` writes them, and how to write it again."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(editions, "executed", lambda notebook: notebook)
+        patch.setattr(editions, "OUT", folder)
+        patch.delenv("COURSE_URL", raising=False)
+        editions.main()
+        yield folder, editions.main
+
+
+def test_only_what_changed_is_written(written):
+    folder, write = written
+    files = sorted(folder.glob("*/*.ipynb"))
+    assert len(files) == len(chapters()) * len(editions.EDITIONS)
+    before = {file: (file.stat().st_mtime_ns, file.read_bytes()) for file in files}
+    gone = folder / "live" / "no_longer_a_chapter.ipynb"
+    gone.touch()
+    files[0].write_text("damaged", encoding="utf-8")
+    write()
+    assert not gone.exists()
+    assert files[0].read_bytes() == before[files[0]][1]
+    for file in files[1:]:
+        assert (file.stat().st_mtime_ns, file.read_bytes()) == before[file], file
+
+
+def test_links_between_chapters_stay_in_the_folder(written):
+    folder, _ = written
+    n = 0
+    for file in folder.glob("*/*.ipynb"):
+        for cell in json.loads(file.read_text(encoding="utf-8"))["cells"]:
+            if cell["cell_type"] == "markdown":
+                for link in re.findall(r"\]\(([^)\s#:]+)\)", "".join(cell["source"])):
+                    n += 1
+                    assert (file.parent / link).parent == file.parent
+                    assert (file.parent / link).exists(), f"{file}: {link}"
+    assert n > len(chapters())
+
+
 def test_a_new_cell_leaves_the_ids_of_the_others():
     cells = [v4.new_code_cell("a"), v4.new_code_cell("b"), v4.new_code_cell("a")]
     editions.name_cells(cells)
