@@ -104,6 +104,30 @@ def test_what_it_tells_to_look_up_exists(path):
         assert hasattr(import_module(module), attribute), address
 
 
+def notes(path):
+    return [c for c in jupytext.read(path).cells if "presenter" in tags(c)]
+
+
+@each_chapter
+def test_presenters_know_the_minutes(path):
+    """Their notes follow one another and end within the minutes that the chapter states."""
+    text = path.read_text(encoding="utf-8")
+    if "\n## Setup\n" not in text:
+        assert notes(path), "a page without a plan says so"
+        return
+    stated = re.search(r"\*\*Before you start\*\*.*?\n\n", text, re.DOTALL)[0]
+    total = sum(map(int, re.findall(r"(\d+)\s+minutes", stated)))
+    setup = text[text.index("\n## Setup\n") :].split("\n## ")[1]
+    assert '"presenter"' in setup, "the plan of the chapter is in Setup"
+    reached = 0
+    for note in notes(path):
+        begin, end = map(int, re.match(r"\*\*Minutes (\d+)–(\d+)\.\*\*", note.source).groups())
+        assert reached <= begin <= reached + 5, note.source
+        assert begin < end, note.source
+        reached = end
+    assert total - 5 <= reached <= total
+
+
 @each_chapter
 def test_no_hidden_machinery(path):
     code = "\n".join(c.source for c in jupytext.read(path).cells if c.cell_type == "code")
