@@ -19,7 +19,7 @@ CHAPTER_STYLE := --config line-length=76 --no-respect-gitignore
 PAGES := $(wildcard content/*.md content/images/* content/static/* content/templates/* tools/*.py) content/references.bib \
   _config.yml _toc.yml
 
-.PHONY: editions help book serve test test-recorded test-site linkcheck site-zip pdf notebooks data check bench lint format lock clean
+.PHONY: editions help book serve test test-recorded test-install test-site linkcheck site-zip pdf notebooks data check bench lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -55,6 +55,9 @@ test: $(ENV) lint $(NOTEBOOKS) ## check the chapters, test the helpers, run ever
 
 test-recorded: $(ENV) ## compare the course's numbers with the real recording (needs the network)
 	@$(BIN)/python -m pytest -m network tests
+
+test-install: $(ENV) $(WHEEL) ## run a downloaded notebook in an empty environment (needs a package registry)
+	@$(BIN)/python -m pytest -q -m install --durations=2 tests/test_install.py
 
 test-site: book .venv/.site ## drive a browser over every page of the website (needs Chromium)
 	@$(BIN)/python -m pytest -q -m site tests/test_site.py

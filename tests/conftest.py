@@ -15,16 +15,18 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 def pytest_configure(config):
     """Decide once where the data come from, for every test and every notebook of this run."""
-    if not hasattr(config, "workerinput") and config.getoption("-m") not in ("network", "site"):
+    apart = ("network", "site", "install")
+    if not hasattr(config, "workerinput") and config.getoption("-m") not in apart:
         simulated = is_simulated(fetch_data("allen_478498617.nwb"))
         os.environ["WORKSHOP_DATA_SOURCE"] = "simulated" if simulated else "recorded"
 
 
 def pytest_collection_modifyitems(config, items):
-    """Skip what needs the network or a browser, unless it was asked for."""
+    """Skip what needs the network, a registry or a browser, unless it was asked for."""
     needs = {
         "network": "needs the network: make test-recorded",
         "site": "needs the built site and a browser: make test-site",
+        "install": "installs from a package registry: make test-install",
     }
     for item in items:
         for marker, reason in needs.items():

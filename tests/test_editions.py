@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 import subprocess
 import sys
 from base64 import b64decode
@@ -343,7 +344,7 @@ def test_markup_without_a_plain_form_is_an_error(book, source):
         editions.plain(source, book)
 
 
-def run_first_cell(source, installed):
+def run_first_cell(source, installed, folder):
     """Run the cell in IPython, where pip only says what it was asked for."""
     program = f"""
 import importlib.util
@@ -353,14 +354,21 @@ shell = InteractiveShell.instance()
 shell.register_magic_function(lambda line: print("pip", line), magic_name="pip")
 shell.run_cell({source!r})
 """
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True).stdout
 
 
 def test_the_first_cell_installs_only_what_is_missing(make, monkeypatch, tmp_path):
     path = chapters()[-1]
-    by_hand = make(path, "participant").cells[1].source
-    assert run_first_cell(by_hand, installed=True).stdout == ""
-    assert "type 'make book'" in run_first_cell(by_hand, installed=False).stdout
+    from_clone = make(path, "participant").cells[1].source
+    assert run_first_cell(from_clone, True, tmp_path) == ""
+    assert "type 'make book'" in run_first_cell(from_clone, False, tmp_path)
+    inside = tmp_path / "a clone" / "build" / "notebooks"
+    inside.mkdir(parents=True)
+    shutil.copy(editions.ROOT / "pyproject.toml", tmp_path / "a clone")
+    for folder in (inside, tmp_path / "a clone"):
+        asked = run_first_cell(from_clone, False, folder)
+        assert asked == f'pip install --quiet "{tmp_path / "a clone"}[course]"\n'
 
     monkeypatch.setenv("COURSE_URL", "https://course.example/")
     monkeypatch.setattr(editions, "ROOT", tmp_path)
@@ -368,8 +376,8 @@ def test_the_first_cell_installs_only_what_is_missing(make, monkeypatch, tmp_pat
     (tmp_path / "build" / "site" / "workshop_utils-1-py3-none-any.whl").touch()
     cells = editions.first_cells(path.stem, "participant", editions.Book(chapters()))
     assert f"https://course.example/content/{path.stem}.html" in cells[0].source
-    assert run_first_cell(cells[1].source, installed=True).stdout == ""
-    asked = run_first_cell(cells[1].source, installed=False).stdout
+    assert run_first_cell(cells[1].source, True, tmp_path) == ""
+    asked = run_first_cell(cells[1].source, False, tmp_path)
     assert asked.startswith("pip install --quiet")
     assert "https://course.example/workshop_utils-1-py3-none-any.whl" in asked
 

@@ -52,7 +52,7 @@ EXTENSIONS = {"amsmath", "colon_fence", "deflist", "dollarmath", "linkify"}
 INSTALL = """\
 # On Colab or another computer without the course, this installs it.
 from importlib.util import find_spec
-
+{imports}
 if find_spec("workshop_utils") is None or find_spec("nemos") is None:
 {install}"""
 FOR_PRESENTERS = """\
@@ -61,11 +61,20 @@ FOR_PRESENTERS = """\
 **For the presenter's own screen.** Type these cells into an empty notebook that the class sees. \
 Those that only draw are folded: drag them over."""
 FROM_SITE = '    %pip install --quiet "workshop-utils[course] @ {wheel}"'
-BY_HAND = """\
-    raise ModuleNotFoundError(
-        "The course is not installed in this Python. In the folder of the course "
-        "type 'make book', then '.venv/bin/jupyter lab', and open this file there."
-    )"""
+FROM_CLONE = """\
+    clones = [
+        folder
+        for folder in (Path.cwd(), *Path.cwd().parents)
+        for file in folder.glob("pyproject.toml")
+        if 'name = "workshop-utils"' in file.read_text(encoding="utf-8")
+    ]
+    if not clones:
+        raise ModuleNotFoundError(
+            "The course is not installed in this Python, and its folder is not above "
+            "this notebook. In the folder of the course type 'make book', then "
+            "'.venv/bin/jupyter lab', and open this file there."
+        )
+    %pip install --quiet "{clones[0]}[course]\""""
 
 
 class Unknown(ValueError):
@@ -299,12 +308,12 @@ def first_cells(slug, kind, book):
         about += FOR_PRESENTERS
     if book.address:
         wheel = next((ROOT / "build" / "site").glob("*.whl")).name
-        install = FROM_SITE.format(wheel=f"{book.address}/{wheel}")
+        imports, install = "", FROM_SITE.format(wheel=f"{book.address}/{wheel}")
     else:
-        install = BY_HAND
+        imports, install = "from pathlib import Path\n", FROM_CLONE
     return [
         nbformat.v4.new_markdown_cell(about),
-        nbformat.v4.new_code_cell(INSTALL.format(install=install)),
+        nbformat.v4.new_code_cell(INSTALL.format(imports=imports, install=install)),
     ]
 
 
