@@ -19,7 +19,7 @@ from toc import ROOT, chapters
 
 pytestmark = pytest.mark.install
 
-WHERE_FROM = "import workshop_utils, nemos; print(workshop_utils.__file__, nemos.__file__, sep='\\n')"
+WHERE_FROM = "import nemos, workshop_utils as w\nprint(w.__file__, nemos.__file__, sep='\\n')"
 
 
 @pytest.fixture
