@@ -7,12 +7,14 @@ import shutil
 import subprocess
 import sys
 from base64 import b64decode
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import editions
 import jupytext
 import pytest
 import take_away
+from docutils import nodes
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import v4
 from sphinx.errors import ConfigError
@@ -396,6 +398,28 @@ def test_places_to_run_a_chapter(monkeypatch):
     hub = urlsplit(places["JupyterHub"])
     assert hub._replace(query="").geturl() == "https://hub.example/hub/user-redirect/git-pull"
     assert parse_qs(hub.query)["urlpath"] == [f"lab/tree/course/{file}"]
+
+
+def test_only_the_page_for_teachers_offers_notebooks_to_teach_from(monkeypatch, tmp_path):
+    monkeypatch.setattr(take_away, "SITE", tmp_path)
+    for kind in editions.EDITIONS:
+        for path in chapters():
+            take_away.notebook(kind, path.stem).parent.mkdir(parents=True, exist_ok=True)
+            take_away.notebook(kind, path.stem).touch()
+    titles = {f"content/{path.stem}": nodes.title(text=path.stem) for path in chapters()}
+    app = SimpleNamespace(env=SimpleNamespace(titles=titles))
+
+    def offered(page):
+        context = {"body": "<h1>T</h1>", "pathto": lambda path, resource: f"../{path}"}
+        take_away.add_links(app, page, "", context, None)
+        found = re.findall(r'href="\.\./notebooks/(\w+)/(\w+)\.ipynb"', context["body"])
+        return [slug for _, slug in found], {kind for kind, _ in found}
+
+    assert offered("content/fit_glm") == (["fit_glm"] * 2, {"participant", "complete"})
+    assert offered("content/glossary") == ([], set())
+    slugs, kinds = offered("content/teach")
+    assert slugs == [path.stem for path in chapters() for _ in range(2)]
+    assert kinds == {"instructor", "live"}
 
 
 @pytest.mark.parametrize(

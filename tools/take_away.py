@@ -1,5 +1,8 @@
 """Sphinx extension: below a chapter's title, where to take it: downloads, and places to run it.
 
+Readers are not offered the notebooks to teach from: those are on the page `content/teach`, in a
+fold.
+
 Two environment variables are given when the published site is built:
 
 - `COURSE_REPOSITORY`, `https://github.com/<owner>/<name>`: its branch `notebooks`, to which the
@@ -16,6 +19,7 @@ from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
 from sphinx.errors import ConfigError
+from toc import chapters
 
 BRANCH = "notebooks"
 SITE = Path(__file__).resolve().parents[1] / "build" / "site"
@@ -70,12 +74,41 @@ def links(slug, to):
     return f'<nav class="take-away" aria-label="This chapter to take away">{"".join(lines)}</nav>'
 
 
+def notebook(kind, slug):
+    """Return the path of a notebook that `make editions` has made, or will."""
+    return SITE / "notebooks" / kind / f"{slug}.ipynb"
+
+
+def to_teach_from(titles, to):
+    """Return the links to the presenters' notebooks; `titles` of the chapters by their slug."""
+    rows = "".join(
+        f'<li>{escape(title)}: <a href="{to(f"notebooks/instructor/{slug}.ipynb")}" download>'
+        "with notes, solutions and wrong answers</a> · "
+        f'<a href="{to(f"notebooks/live/{slug}.ipynb")}" download>script to code live</a></li>'
+        for slug, title in titles.items()
+    )
+    summary = "<summary>Download the notebooks to teach from</summary>"
+    return f'<details class="take-away">{summary}<ul>{rows}</ul></details>'
+
+
 def add_links(app, pagename, templatename, context, doctree):
-    """Add the links below the title of a page that is a notebook."""
+    """Add the links below the title of a page that is a notebook, or that is for teachers."""
     slug = pagename.removeprefix("content/")
-    if (SITE / "notebooks" / "participant" / f"{slug}.ipynb").exists() and "body" in context:
-        made = links(slug, lambda path: context["pathto"](path, resource=True))
-        context["body"] = context["body"].replace("</h1>", f"</h1>\n{made}", 1)
+
+    def to(path):
+        return context["pathto"](path, resource=True)
+
+    if "body" not in context:
+        return
+    if pagename == "content/teach":
+        slugs = [path.stem for path in chapters() if notebook("live", path.stem).exists()]
+        titles = {slug: app.env.titles[f"content/{slug}"].astext() for slug in slugs}
+        new = to_teach_from(titles, to)
+    elif notebook("participant", slug).exists():
+        new = links(slug, to)
+    else:
+        return
+    context["body"] = context["body"].replace("</h1>", f"</h1>\n{new}", 1)
 
 
 def setup(app):
