@@ -22,6 +22,7 @@ import os
 import re
 import sys
 from functools import cache
+from html import escape
 from mimetypes import guess_type
 
 import jupytext
@@ -284,15 +285,18 @@ def plain(source, book):
 
 
 def embed_images(text):
-    """Return Markdown whose images are in it: JupyterLab shows no SVG from attachments."""
+    """Return Markdown whose images are in it.
+
+    As HTML: VS Code takes no SVG in Markdown's own form, and JupyterLab none from attachments.
+    """
     for token in parser().parse(text):
         for child in token.children or ():
             address = child.attrs.get("src", "") if child.type == "image" else ""
             if address and not re.match(r"[a-z]+:", address):
-                path = CONTENT / address
-                data = base64.b64encode(path.read_bytes()).decode()
-                text = text.replace(f"]({address})", f"][{path.stem}]")
-                text += f"\n\n[{path.stem}]: data:{guess_type(path.name)[0]};base64,{data}"
+                data = base64.b64encode((CONTENT / address).read_bytes()).decode()
+                source = f"data:{guess_type(address)[0]};base64,{data}"
+                image = f'<img alt="{escape(child.content)}" src="{source}">'
+                text = text.replace(f"![{child.content}]({address})", image)
     return text
 
 
