@@ -21,6 +21,7 @@ from typing import ClassVar
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 from urllib.request import urlopen
 
+import jupytext
 import pytest
 from misbehaving import unused_port
 from toc import ROOT, chapters, pages
@@ -384,6 +385,16 @@ def test_chapter_can_be_taken_away(name, open_page):
     assert page.locator(".take-away span").count() == 1, "no place to run it was given"
 
 
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_notes_for_presenters_are_not_on_the_page(name):
+    source = jupytext.read(ROOT / name.replace(".html", ".md"))
+    page = (SITE / name).read_text(encoding="utf-8")
+    assert "Minutes 0–" not in page
+    for cell in source.cells:
+        if "presenter" in cell.metadata.get("tags", []):
+            assert re.findall(r"[\w ]{20,}", cell.source)[0] not in page
+
+
 @pytest.fixture(scope="module")
 def plain_lab(tmp_path_factory):
     """A real JupyterLab without jupyterlab-myst and jupytext, on a folder of downloads."""
@@ -419,7 +430,7 @@ def plain_lab(tmp_path_factory):
 RAW_MARKUP = re.compile(r"\{[a-z:-]+\}`|:::|\{(exercise|solution|admonition|dropdown|math)")
 
 
-@pytest.mark.parametrize("kind", ["participant", "complete"])
+@pytest.mark.parametrize("kind", ["participant", "complete", "instructor"])
 def test_download_in_a_jupyterlab_without_extensions(kind, plain_lab, browser):
     page = browser.new_context(viewport={"width": 1280, "height": 2000}).new_page()
     page.goto(f"{plain_lab}/doc/tree/downloads/{kind}/fit_glm.ipynb")
@@ -456,6 +467,9 @@ def test_download_in_a_jupyterlab_without_extensions(kind, plain_lab, browser):
         ran.wait_for(timeout=120_000)
     assert page.locator(".jp-RenderedText[data-mime-type*=stderr]").count() == 0
     assert page.locator(".jp-RenderedText[data-mime-type*=error]").count() == 0
+    page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)")
+    page.locator(".jp-RenderedMarkdown a", has_text="Measure a tuning curve").click()
+    page.wait_for_url(f"**/downloads/{kind}/measure_tuning.ipynb")
     page.context.close()
 
 
