@@ -288,6 +288,7 @@ def embed_images(text):
     """Return Markdown whose images are in it.
 
     As HTML: VS Code takes no SVG in Markdown's own form, and JupyterLab none from attachments.
+    Colab shows no SVG in any form; the description is what remains there.
     """
     for token in parser().parse(text):
         for child in token.children or ():
