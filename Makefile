@@ -17,9 +17,9 @@ NOTEBOOKS := $(patsubst content/%.md,build/notebooks/%.ipynb,$(shell grep -l '{c
 # Wider code would have to be scrolled sideways on the website. The notebooks are in .gitignore.
 CHAPTER_STYLE := --config line-length=76 --no-respect-gitignore
 PAGES := $(wildcard content/*.md content/images/* content/static/* content/templates/* tools/*.py) content/references.bib \
-  _config.yml _toc.yml
+  _config.yml _toc.yml benchmarks/results/recovery.json
 
-.PHONY: editions help book serve test test-recorded test-install test-site linkcheck site-zip pdf notebooks data check bench lint format lock clean
+.PHONY: editions help book serve test test-recorded test-recovery test-install test-site linkcheck site-zip pdf notebooks data check bench lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -58,6 +58,9 @@ test-recorded: $(ENV) ## compare the course's numbers with the real recording (n
 
 test-install: $(ENV) $(WHEEL) ## run a downloaded notebook in an empty environment (needs a package registry)
 	@$(BIN)/python -m pytest -q -m install --durations=2 tests/test_install.py
+
+test-recovery: $(ENV) ## the error bars of the course's fits, over 50 simulated neurons (some minutes)
+	@$(BIN)/python -m pytest -m slow tests/test_recovery.py
 
 test-site: book .venv/.site ## drive a browser over every page of the website (needs Chromium)
 	@$(BIN)/python -m pytest -q -m site tests/test_site.py

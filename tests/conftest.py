@@ -13,23 +13,26 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
 
 
+# What runs only when it is asked for, and why.
+APART = {
+    "network": "needs the network: make test-recorded",
+    "site": "needs the built site and a browser: make test-site",
+    "install": "installs from a package registry: make test-install",
+    "slow": "takes minutes: make test-recovery",
+}
+
+
 def pytest_configure(config):
     """Decide once where the data come from, for every test and every notebook of this run."""
-    apart = ("network", "site", "install")
-    if not hasattr(config, "workerinput") and config.getoption("-m") not in apart:
+    if not hasattr(config, "workerinput") and config.getoption("-m") not in APART:
         simulated = is_simulated(fetch_data("allen_478498617.nwb"))
         os.environ["WORKSHOP_DATA_SOURCE"] = "simulated" if simulated else "recorded"
 
 
 def pytest_collection_modifyitems(config, items):
-    """Skip what needs the network, a registry or a browser, unless it was asked for."""
-    needs = {
-        "network": "needs the network: make test-recorded",
-        "site": "needs the built site and a browser: make test-site",
-        "install": "installs from a package registry: make test-install",
-    }
+    """Skip what runs only when it is asked for."""
     for item in items:
-        for marker, reason in needs.items():
+        for marker, reason in APART.items():
             if item.get_closest_marker(marker) and config.getoption("-m") != marker:
                 item.add_marker(pytest.mark.skip(reason=reason))
 

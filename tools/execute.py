@@ -32,6 +32,8 @@ from workshop_utils import fetch_data, is_simulated
 CACHE = ROOT / "_build" / ".jupyter_cache"
 STATUS = ROOT / "build" / "status.md"
 SOURCE = ROOT / "build" / "source.md"
+RECOVERY = ROOT / "build" / "recovery.md"
+RECOVERY_RESULT = ROOT / "benchmarks" / "results" / "recovery.json"
 COMPARISON = ROOT / "build" / "comparison.md"
 EXPLORER = ROOT / "build" / "static" / "explorer_data.js"
 RECORDS = ROOT / "_build" / "executions.json"
@@ -128,10 +130,51 @@ def write_status(records, source):
     )
 
 
+def recovery_tables(found):
+    """Return the tables of the status page on the error bars, from what the slow test found."""
+    lines = [
+        "| neuron, and what is recovered | inside the 95 % band | accepted | lowest correlation |",
+        "|---|---:|---:|---:|",
+    ]
+    for row in found["curves"]:
+        low, high = row["accepted"]
+        lines.append(
+            f"| {row['neuron']}: {row['curve']} | {row['inside']:.1%} | {low:.1%} to {high:.1%} "
+            f"| {row['lowest_correlation']:.3f} |"
+        )
+    for row in found["wrong_models"]:
+        low, high = row["accepted"]
+        lines.append(
+            f"| *wrong on purpose*, {row['wrong']}: {row['curve']} | {row['inside']:.1%} "
+            f"| {low:.1%} to {high:.1%} | |"
+        )
+    lines += [
+        "",
+        f"| neuron | spikes | inside the 95 % region, of {found['neurons']} | accepted "
+        "| squared error / expected | accepted |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for row in [*found["weights"], *found["wrong_scales"]]:
+        spikes = "{} to {}".format(*row["spikes"]) if "spikes" in row else ""
+        wrong = f"*wrong on purpose*, {row['wrong']}: " if "wrong" in row else ""
+        least, (low, high) = row["accepted"][0], row["accepted_mean_square"]
+        lines.append(
+            f"| {wrong}{row['neuron']} | {spikes} | {row['inside']} | {least} or more "
+            f"| {row['mean_square']:.2f} | {low:.2f} to {high:.2f} |"
+        )
+    versions = ", ".join(f"{name} {v}" for name, v in found["versions"].items())
+    lines += ["", f"`{found['command']}` on {found['date']} with {versions}.", ""]
+    return "\n".join(lines)
+
+
 def main():
     source = "simulated" if is_simulated(fetch_data("allen_478498617.nwb")) else "recorded"
     os.environ["WORKSHOP_DATA_SOURCE"] = source  # one source for all chapters of a build
     os.environ["MATPLOTLIBRC"] = str(ROOT / "tools" / "matplotlibrc")
+
+    RECOVERY.parent.mkdir(exist_ok=True)
+    found = json.loads(RECOVERY_RESULT.read_text(encoding="utf-8"))
+    RECOVERY.write_text(recovery_tables(found), encoding="utf-8")
 
     records = json.loads(RECORDS.read_text()) if RECORDS.exists() else {}
     if records.get("fingerprint") != fingerprint(source):
