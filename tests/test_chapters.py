@@ -66,15 +66,22 @@ def test_exercises_have_valid_stubs_and_solutions(path):
     for start, label in zip(starts, asked, strict=True):
         assert "**Target:**" in cells[start].source, label
         assert "{dropdown} Hint" in cells[start].source, label
-        stub, opening, *rest = cells[start + 1 :]
+        stub, *rest = cells[start + 1 :]
+        check = rest.pop(0) if "check" in tags(rest[0]) else None
+        opening, *rest = rest
         assert tags(stub) == ["exercise", "skip-execution"], label
         assert "..." in stub.source, f"{label}: a stub leaves something to do"
         ast.parse(stub.source)
         assert f"{{solution-start}} {label}" in opening.source
         end = next(i for i, c in enumerate(rest) if "{solution-end}" in c.source)
         solution = [opening, *rest[: end + 1]]
-        assert any(c.cell_type == "code" for c in solution), f"{label}: no code in the solution"
+        code = [c for c in solution if c.cell_type == "code"]
+        assert code, f"{label}: no code in the solution"
         assert all("solution" in tags(c) for c in solution), label
+        if check is not None:
+            assert tags(check) == ["exercise", "check", "skip-execution"], label
+            wrong = code[0].metadata.get("wrong", [])
+            assert len(wrong) >= 2, f"{label}: two wrong answers prove the check"
 
 
 def test_labels_of_exercises_are_unique():
