@@ -37,6 +37,7 @@ def test_right_answers(value, target, capsys):
     ("value", "target", "message"),
     [
         (..., HZ, r"is still `\.\.\.`"),
+        ([1.0, ...], HZ, r"still holds `\.\.\.`"),
         (None, HZ, "forget to return"),
         ("fast", 2.0, "is a str: expected a number"),
         (print, HZ, r"expected an array of shape \(5,\)"),

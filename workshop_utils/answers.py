@@ -32,7 +32,7 @@ def check_answer(
         What the reader calls the answer.
     value
         The answer: a number, an array or a pynapple object of any shape; anything where `tests`
-        judge it. ``...`` is an exercise left undone.
+        judge it. ``...``, also within a list, is an exercise left undone.
     target : optional
         The right answer, in the same unit. Without it, `tests` decide.
     unit : str
@@ -53,6 +53,8 @@ def _problem(value, target, unit, rtol, atol, hints, tests) -> str:
     """Return what is wrong with a value, or nothing."""
     if value is ...:
         return "is still `...`."
+    if isinstance(value, list | tuple) and any(item is ... for item in value):
+        return "still holds `...`."
     if value is None:
         return "is None. Did you forget to return it, or to keep what a function returned?"
     for message, is_right in tests.items():
