@@ -19,7 +19,7 @@ CHAPTER_STYLE := --config line-length=76 --no-respect-gitignore
 PAGES := $(wildcard content/*.md content/images/* content/static/* content/templates/* tools/*.py) content/references.bib \
   _config.yml _toc.yml benchmarks/results/recovery.json
 
-.PHONY: editions help book serve test test-recorded test-recovery test-install test-site linkcheck site-zip pdf notebooks data check bench lint format lock clean
+.PHONY: editions help book serve test test-recorded test-recovery test-install test-site linkcheck site-zip pdf cheat-sheet notebooks new-chapter data check bench lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -79,6 +79,9 @@ site-zip: book ## the website as one file, to unpack and open without a server o
 pdf: book .venv/.site ## the website as one PDF with bookmarks (needs Chromium)
 	@$(BIN)/python tools/make_pdf.py build/from-spikes-to-models.pdf
 
+cheat-sheet: book .venv/.site ## the cheat sheet on one page of A4 (needs Chromium)
+	@$(BIN)/python tools/make_pdf.py build/cheat_sheet.pdf cheat_sheet
+
 build/notebooks/%.ipynb: content/%.md $(ENV)
 	@mkdir -p build/notebooks
 	@$(BIN)/jupytext --quiet --to ipynb --output $@ $<
@@ -101,6 +104,9 @@ $(WHEEL): pyproject.toml $(wildcard workshop_utils/*.py)
 	  --wheel-dir build/site .
 	@rm -rf build/lib build/bdist.*
 	@touch $@
+
+new-chapter: $(ENV) ## begin a chapter: make new-chapter SLUG=my_chapter TITLE="Ask something"
+	@$(BIN)/python tools/new_chapter.py "$(SLUG)" "$(TITLE)"
 
 data: $(ENV) ## download the recording, or say why it is simulated
 	@$(BIN)/python -m workshop_utils fetch

@@ -9,7 +9,7 @@ from importlib import import_module
 
 import jupytext
 import pytest
-from toc import ROOT, chapters, pages
+from toc import ROOT, TEMPLATE, chapters, lessons, pages
 
 FRONT_MATTER = """\
 ---
@@ -25,7 +25,8 @@ kernelspec:
 ---
 """
 
-each_chapter = pytest.mark.parametrize("path", chapters(), ids=lambda p: p.stem)
+each_chapter = pytest.mark.parametrize("path", [*chapters(), TEMPLATE], ids=lambda p: p.stem)
+each_lesson = pytest.mark.parametrize("path", [*lessons(), TEMPLATE], ids=lambda p: p.stem)
 
 
 def tags(cell):
@@ -41,7 +42,7 @@ def test_front_matter(path):
     assert path.read_text(encoding="utf-8").startswith(FRONT_MATTER)
 
 
-@each_chapter
+@each_lesson
 def test_anatomy(path):
     text = path.read_text(encoding="utf-8")
     code_free = re.sub(r"^```\{code-cell\}.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
@@ -52,7 +53,7 @@ def test_anatomy(path):
     assert positions == sorted(positions)
 
 
-@each_chapter
+@each_lesson
 def test_exercises_have_valid_stubs_and_solutions(path):
     text = path.read_text(encoding="utf-8")
     asked = re.findall(r"^```\{exercise-start\}.*\n:label: (\S+)", text, re.MULTILINE)
@@ -150,9 +151,10 @@ def paired(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pairing")
     shutil.copy(ROOT / "jupytext.toml", folder)
     (folder / "content").mkdir()
-    for path in chapters():
+    paths = [*chapters(), TEMPLATE]
+    for path in paths:
         shutil.copy(path, folder / "content")
-    sync(folder, *(f"content/{path.name}" for path in chapters()))
+    sync(folder, *(f"content/{path.name}" for path in paths))
     return folder
 
 

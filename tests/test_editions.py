@@ -18,16 +18,17 @@ from docutils import nodes
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import v4
 from sphinx.errors import ConfigError
-from toc import chapters
+from toc import TEMPLATE, chapters, lessons
 
-each_chapter = pytest.mark.parametrize("path", chapters(), ids=lambda p: p.stem)
+each_chapter = pytest.mark.parametrize("path", [*chapters(), TEMPLATE], ids=lambda p: p.stem)
+each_lesson = pytest.mark.parametrize("path", [*lessons(), TEMPLATE], ids=lambda p: p.stem)
 each_edition = pytest.mark.parametrize("kind", editions.EDITIONS)
 RAW = re.compile(r"\{[\w:-]+\}`|^ *(:::|```\{)|^\([\w-]+\)=$|^:\w+:", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
 def book():
-    return editions.Book(chapters())
+    return editions.Book([*chapters(), TEMPLATE])
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_no_markup_is_left_raw(make, path, kind):
             assert not RAW.search(prose), prose
 
 
-@each_chapter
+@each_lesson
 def test_participants_get_everything_but_solutions(make, path):
     source = jupytext.read(path).cells
     kept = [cell for cell in source if "solution" not in tags(cell)]

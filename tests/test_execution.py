@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from nbclient import NotebookClient
-from toc import chapters
+from toc import TEMPLATE, chapters
 
 # Runs before the chapter. Keeps what was fitted, and in which cell.
 RECORDER = """
@@ -78,7 +78,7 @@ def tried(label, kind, answer, check):
     scope="module",
     params=[
         pytest.param(path, id=path.stem, marks=pytest.mark.xdist_group(path.stem))
-        for path in chapters()
+        for path in [*chapters(), TEMPLATE]
     ],
 )
 def executed(request, tmp_path_factory):

@@ -372,6 +372,31 @@ def test_pdf_has_bookmarks_and_links(tmp_path):
     assert len(book.pages) > 50 and len(images) > 20
 
 
+def test_cheat_sheet_fits_one_sheet(tmp_path, open_page):
+    """With all of its code, in letters that can be read; by `make cheat-sheet` and by hand."""
+    from pypdf import PdfReader
+
+    command = [sys.executable, ROOT / "tools" / "make_pdf.py"]
+    subprocess.run([*command, tmp_path / "made.pdf", "cheat_sheet"], check=True)
+    page = open_page("content/cheat_sheet.html")
+    page.pdf(path=tmp_path / "a4.pdf", format="A4")
+    page.pdf(path=tmp_path / "letter.pdf", format="Letter")
+    cells = jupytext.read(ROOT / "content" / "cheat_sheet.md").cells
+    code = ["".join(cell.source.split()) for cell in cells if cell.cell_type == "code"]
+    assert len(code) >= 20
+    for name in ("made", "a4", "letter"):
+        sheets = PdfReader(tmp_path / f"{name}.pdf").pages
+        assert len(sheets) == 1, name
+        printed = "".join(sheets[0].extract_text().split())
+        assert [snippet for snippet in code if snippet not in printed] == [], name
+    page.emulate_media(media="print")
+    sizes_px = page.eval_on_selector_all(
+        "#cheat-sheet p, #cheat-sheet pre, #cheat-sheet pre span",
+        "es => es.map(e => parseFloat(getComputedStyle(e).fontSize))",
+    )
+    assert 0.75 * min(sizes_px) >= 7  # points
+
+
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_chapter_can_be_taken_away(name, open_page):
     page = open_page(name)

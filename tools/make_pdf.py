@@ -1,6 +1,6 @@
-"""Print the website into one PDF with bookmarks and working links between chapters.
+"""Print the website, or some of its pages, into one PDF with bookmarks and working links.
 
-Usage: python tools/make_pdf.py OUTPUT        (`make pdf` does it)
+Usage: python tools/make_pdf.py OUTPUT [SLUG …]      (`make pdf`, `make cheat-sheet` do it)
 """
 
 import shutil
@@ -18,6 +18,7 @@ SITE = ROOT / "_build" / "html"
 PAPER = {
     "format": "A4",
     "margin": dict.fromkeys(("top", "bottom"), "18mm") | dict.fromkeys(("left", "right"), "14mm"),
+    "prefer_css_page_size": True,  # the cheat sheet has its own
     "print_background": True,
     "outline": True,
     "tagged": True,
@@ -33,8 +34,8 @@ def find_chromium():
     return program
 
 
-def print_pages(folder):
-    """Print each page into a file of its own; return (address, title, file)."""
+def print_pages(folder, slugs):
+    """Print each page, or those named, into files of their own; return (address, title, file)."""
     printed = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -42,6 +43,8 @@ def print_pages(folder):
         )
         tab = browser.new_page(color_scheme="light")
         for source in pages():
+            if slugs and source.stem not in slugs:
+                continue
             path = (SITE / source.relative_to(ROOT)).with_suffix(".html")
             tab.goto(path.as_uri())
             # An image that was never in view would be missing.
@@ -81,7 +84,7 @@ def merge(printed, output):
 def main():
     output = Path(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder:
-        n_pages = merge(print_pages(folder), output)
+        n_pages = merge(print_pages(folder, sys.argv[2:]), output)
     print(f"{output}: {n_pages} pages, {output.stat().st_size / 1e6:.1f} MB")
 
 

@@ -1,0 +1,157 @@
+"""What one teaches with: quizzes, the plans of the guide, the template of a chapter."""
+
+import re
+import shutil
+from itertools import pairwise
+
+import editions
+import pytest
+import yaml
+from new_chapter import add
+from toc import ROOT, TEMPLATE
+
+CONTENT = ROOT / "content"
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+LAST = {part["caption"]: part["chapters"][-1]["file"] for part in TOC["parts"]}
+QUIZZES = {caption: ROOT / f"{LAST[caption]}.md" for caption in LAST if "/quiz_" in LAST[caption]}
+
+
+def parsed(path):
+    """Return the tokens of a page."""
+    return editions.parser().parse(path.read_text(encoding="utf-8") + "\nThe end.\n")
+
+
+def questions(path):
+    """Return {heading: [(option, its explanation), …]} of a quiz."""
+    found, heading = {}, ""
+    tokens = parsed(path)
+    for token, following in pairwise(tokens):
+        if token.type == "heading_open" and token.tag == "h2":
+            heading = following.content
+            found[heading] = []
+        name, title, options, body = editions.directive(token)
+        if name == "dropdown":
+            assert "open" not in options, f"{title}: the answer is not shown at once"
+            found[heading].append((title, body))
+    return found
+
+
+def test_each_part_that_teaches_ends_with_a_quiz():
+    assert list(QUIZZES) == ["Data", "Describe", "Model", "Extend"]
+    assert sorted(QUIZZES.values()) == sorted(CONTENT.glob("quiz_*.md"))
+
+
+@pytest.mark.parametrize("path", QUIZZES.values(), ids=lambda p: p.stem)
+def test_one_option_is_right_and_each_is_explained(path):
+    assert len(questions(path)) >= 5
+    for heading, options in questions(path).items():
+        letters = [title[:3] for title, _ in options]
+        assert letters in (["A: ", "B: ", "C: "], ["A: ", "B: ", "C: ", "D: "]), heading
+        verdicts = [body.partition(" ")[0] for _, body in options]
+        assert set(verdicts) == {"**Right.**", "**Wrong.**"}, heading
+        assert verdicts.count("**Right.**") == 1, heading
+        for title, body in options:
+            assert len(body.split()) >= 10, f"{heading}, {title}: why?"
+
+
+def plans():
+    """Return {heading: [[cell, …], …]} of the guide: its plans, without their header rows."""
+    found, heading = {}, ""
+    tokens = parsed(CONTENT / "teach.md")
+    for token, following in pairwise(tokens):
+        if token.type == "heading_open":
+            heading = following.content
+        elif token.type == "tr_open" and heading.endswith(" minutes"):
+            found.setdefault(heading, []).append([])
+        elif token.type == "td_open":
+            if heading.endswith(" minutes"):
+                found[heading][-1].append(following.content)
+    return {heading: [row for row in rows if row] for heading, rows in found.items()}
+
+
+def chapter(slug):
+    """Return a chapter's sections, titles of exercises, minutes to read, and of exercises."""
+    path = CONTENT / f"{slug}.md"
+    tokens = parsed(path)
+    sections = {
+        following.content
+        for token, following in pairwise(tokens)
+        if token.type == "heading_open" and token.tag == "h2"
+    }
+    exercises = {
+        argument
+        for name, argument, _, _ in map(editions.directive, tokens)
+        if name == "exercise-start"
+    }
+    before = path.read_text(encoding="utf-8").partition("**Before you start**")[2]
+    minutes = re.findall(r"(\d+)\s+minutes", before.partition("## ")[0])
+    return sections, exercises, *map(int, minutes)
+
+
+def test_there_are_plans_for_half_a_day_one_day_and_two():
+    assert len(plans()) == 4
+
+
+@pytest.mark.parametrize("heading", plans())
+def test_a_plan_adds_up_and_names_what_exists(heading):
+    rows = plans()[heading]
+    assert sum(int(minutes) for minutes, _, _ in rows) == int(re.search(r"\d+", heading)[0])
+    assert sum(what in ("Break", "Lunch") for _, what, _ in rows) >= 2
+    for minutes, what, exercises in rows:
+        slugs = re.findall(r"\]\((\w+)\.md\)", what)
+        for slug in slugs:
+            assert (CONTENT / f"{slug}.md").exists(), slug
+        if not exercises:
+            continue
+        sections, titles, *stated = chapter(slugs[0])
+        assert set(exercises.split("; ")) <= titles, what
+        named = what.rpartition("): ")[2]
+        if named == "all sections":
+            assert stated[0] <= int(minutes) <= sum(stated), what
+        else:
+            assert set(named.split("; ")) <= sections, what
+            assert int(minutes) <= sum(stated) or slugs == ["setup"], what
+
+
+@pytest.fixture
+def course(tmp_path):
+    """The parts of the course to which a new chapter is added."""
+    shutil.copy(ROOT / "_toc.yml", tmp_path)
+    (tmp_path / "content" / "templates").mkdir(parents=True)
+    shutil.copy(TEMPLATE, tmp_path / "content" / "templates")
+    return tmp_path
+
+
+def test_a_new_chapter_is_the_template_under_another_name(course):
+    """The template itself is tested and executed with the chapters."""
+    made = add("sound_and_light", "Hear the light", course).read_text(encoding="utf-8")
+    assert "\n(sound-and-light)=\n# Hear the light\n" in made
+    assert "something" not in made.lower()
+    back = made.replace("sound-and-light", "ask-something")
+    assert back.replace("Hear the light", "Ask something") == TEMPLATE.read_text(encoding="utf-8")
+    before = (ROOT / "_toc.yml").read_text(encoding="utf-8").splitlines()
+    after = (course / "_toc.yml").read_text(encoding="utf-8").splitlines()
+    assert [line for line in after if line not in before] == [
+        "      - file: content/sound_and_light"
+    ]
+    assert after[after.index("      - file: content/quiz_extend") - 1] not in before
+
+
+@pytest.mark.parametrize(
+    ("slug", "title", "message"),
+    [
+        ("", "Ask", "SLUG is ''"),
+        ("03-my-chapter", "Ask", "small letters with underscores"),
+        ("../escape", "Ask", "small letters with underscores"),
+        ("MyChapter", "Ask", "small letters with underscores"),
+        ("my_chapter", " ", "TITLE must be"),
+        ("taken", "Ask", "exists. Choose another SLUG"),
+    ],
+)
+def test_a_new_chapter_is_refused(course, slug, title, message):
+    (course / "content" / "taken.md").write_text("precious")
+    before = (course / "_toc.yml").read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        add(slug, title, course)
+    assert (course / "content" / "taken.md").read_text() == "precious"
+    assert (course / "_toc.yml").read_text(encoding="utf-8") == before
