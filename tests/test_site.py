@@ -372,6 +372,19 @@ def test_pdf_has_bookmarks_and_links(tmp_path):
     assert len(book.pages) > 50 and len(images) > 20
 
 
+@pytest.mark.parametrize("name", [name for name in PAGES if "/quiz_" in name])
+def test_quiz_by_keyboard_without_javascript(name, open_page):
+    page = open_page(name, java_script_enabled=False)
+    options = page.locator("article details")
+    assert options.count() >= 15
+    for option in options.all():
+        reason = option.get_by_text(re.compile(r"^(Right|Wrong)\.$"))
+        assert not reason.is_visible()
+        option.locator("summary").focus()
+        page.keyboard.press("Enter")
+        assert reason.is_visible()
+
+
 def test_cheat_sheet_fits_one_sheet(tmp_path, open_page):
     """With all of its code, in letters that can be read; by `make cheat-sheet` and by hand."""
     from pypdf import PdfReader
