@@ -129,13 +129,12 @@ format: $(ENV) $(NOTEBOOKS) ## format the code of the chapters and of the packag
 	@$(BIN)/ruff format --quiet $(CHAPTER_STYLE) build/notebooks
 	@$(BIN)/jupytext --quiet --sync $(NOTEBOOKS)
 
-lock: ## renew requirements.txt and requirements-gpu.txt (needs uv)
-	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-header requirements.in -o requirements.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-header -c requirements.txt requirements-gpu.in -o requirements-gpu.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-header -c requirements.txt requirements-site.in -o requirements-site.txt
+LOCKED := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+lock: ## renew requirements.txt and the locks that build on it (needs uv)
+	$(LOCKED) --upgrade requirements.in -o requirements.txt
+	for more in requirements-gpu requirements-site benchmarks/requirements deploy/jupyterhub/requirements; do \
+	  $(LOCKED) -c requirements.txt $$more.in -o $$more.txt || exit 1; done
 
 clean: ## remove what was built (not the environment, not the downloaded data)
 	rm -rf _build build
