@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from scipy.ndimage import gaussian_filter1d
+from sklearn.linear_model import PoissonRegressor
 
 from workshop_utils import register_newton
 
@@ -47,6 +48,22 @@ def test_weights_are_those_of_statsmodels(neuron):
     mu = np.asarray(model.predict(X))
     assert mu.mean() == pytest.approx(y.mean(), rel=1e-9)
     assert X.T @ (y - mu) / len(y) == pytest.approx(0, abs=1e-9)
+
+
+def test_ridge_is_that_of_scikit_learn(neuron):
+    X, (y, _) = neuron[0], neuron[1].T
+    settings = {"regularizer": "Ridge", "regularizer_strength": 0.01}
+    model = nmo.glm.GLM(**settings, **NEWTON).fit(X, y)
+    other = PoissonRegressor(alpha=0.01, solver="newton-cholesky", tol=1e-10).fit(X, y)
+    assert np.asarray(model.coef_) == pytest.approx(other.coef_, rel=1e-7)
+    assert float(model.intercept_[0]) == pytest.approx(other.intercept_, rel=1e-7)
+
+
+def test_one_strength_for_each_weight_is_refused(neuron):
+    X, (y, _) = neuron[0], neuron[1].T
+    each = {"regularizer": "Ridge", "regularizer_strength": np.full(X.shape[1], 0.01)}
+    with pytest.raises(ValueError, match="one strength for all weights"):
+        nmo.glm.GLM(**each, **NEWTON).fit(X, y)
 
 
 def test_weights_and_score_are_those_of_lbfgs(neuron):
@@ -147,13 +164,13 @@ def test_predictors_masked_for_a_neuron_are_refused(neuron):
         nmo.glm.PopulationGLM(feature_mask=mask, **NEWTON).fit(X, y)
 
 
-def test_a_regularizer_is_refused():
-    with pytest.raises(ValueError, match="Newton is not allowed for Ridge"):
-        nmo.glm.GLM(regularizer="Ridge", **NEWTON)
+def test_a_regularizer_with_edges_is_refused():
+    with pytest.raises(ValueError, match="Newton is not allowed for Lasso"):
+        nmo.glm.GLM(regularizer="Lasso", **NEWTON)
 
 
 def test_silence_is_refused(neuron):
     X, y = neuron
     y = np.column_stack([y[:, 0], np.zeros(N_BINS)])
-    with pytest.raises(ValueError, match="no spike|non-finite"):
+    with pytest.raises(ValueError, match=r"no spike|non-finite"):
         nmo.glm.PopulationGLM(**NEWTON).fit(X, y)

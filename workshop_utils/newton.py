@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
 __all__ = ["Newton", "register_newton"]
 
@@ -62,22 +62,35 @@ def newton_step(slope: NDArray, curvature: NDArray) -> NDArray:
 
 
 def fit_newton(
-    X: NDArray, y: NDArray, weights: NDArray, tol: float, maxiter: int
+    X: NDArray, y: NDArray, weights: NDArray, tol: float, maxiter: int, ridge: float = 0.0
 ) -> tuple[NDArray, float, int, bool]:
-    """Return weights, negative log-likelihood per bin, steps taken, and whether it converged.
+    """Return weights, penalized loss per bin, steps taken, and whether it converged.
+
+    The loss is the negative log-likelihood plus half of `ridge` times the sum of the squared
+    weights, as in NeMoS and scikit-learn; the intercept is free.
 
     A step goes to where a parabola with the present slope and curvature has its lowest point,
     and is halved until it leads downhill (Nocedal and Wright 2006, Numerical Optimization,
     chapter 3). The last one is the first that promises less than `tol`.
     """
-    loss, slope, curvature = derivatives(X, y, weights)
+    price = np.append(np.full(len(weights) - 1, ridge), 0.0)
+
+    def penalized(weights: NDArray) -> tuple[float, NDArray, NDArray]:
+        loss, slope, curvature = derivatives(X, y, weights)
+        return (
+            loss + price @ weights**2 / 2,
+            slope + price * weights,
+            curvature + np.diag(price),
+        )
+
+    loss, slope, curvature = penalized(weights)
     for number in range(1, maxiter + 1):
         step = newton_step(slope, curvature)
         promised = -slope @ step / 2
         if promised < tol:
             return weights + step, loss - promised, number, True
         for _ in range(30):
-            there = derivatives(X, y, weights + step)
+            there = penalized(weights + step)
             if there[0] < loss:
                 break
             step = step / 2
@@ -90,7 +103,7 @@ def fit_newton(
 class Newton:
     """A solver for NeMoS: Newton's method for Poisson counts and the exponential.
 
-    It fits `GLM` and, one neuron after the other, `PopulationGLM`, without a regularizer. It
+    It fits `GLM` and, one neuron after the other, `PopulationGLM`, free or with Ridge. It
     computes with NumPy on the processor: nothing is translated before the first fit.
     `register_newton` makes it known to NeMoS. The arguments are those that NeMoS gives to
     every solver; the two that a user chooses (`solver_kwargs`) are:
@@ -114,6 +127,12 @@ class Newton:
         maxiter: int = 50,
     ):
         self.fun = unregularized_loss
+        try:
+            self.ridge = float(regularizer_strength or 0.0)
+        except (TypeError, ValueError):
+            raise ValueError(
+                "this solver takes one strength for all weights; choose LBFGS for several"
+            ) from None
         self.tol, self.maxiter = tol, maxiter
 
     def init_state(self, init_params: Any, *args: Any) -> None:
@@ -138,7 +157,7 @@ class Newton:
         columns = np.vstack([coef.reshape(X.shape[1], -1), intercept]).T.astype(float)
         neurons = y.reshape(len(y), -1).T
         fits = [
-            fit_newton(X, counts, weights, self.tol, maxiter)
+            fit_newton(X, counts, weights, self.tol, maxiter, self.ridge)
             for counts, weights in zip(neurons, columns, strict=True)
         ]
         weights, losses, steps, converged = (np.array(v) for v in zip(*fits, strict=True))
@@ -147,10 +166,11 @@ class Newton:
             jnp.asarray(weights[:, -1], intercept.dtype),
         )
         loss = float(losses.sum())
+        fit = loss - self.ridge * np.sum(weights[:, :-1] ** 2) / 2
         flat = type(params)(jnp.zeros_like(coef), jnp.zeros_like(intercept))  # 1 in each bin
         close = np.sqrt(np.finfo(coef.dtype).eps)
         at = np.array([self.fun(point, *args) for point in (found, flat)])
-        if not np.allclose(at, [loss, len(fits)], rtol=close, atol=close * y.mean()):
+        if not np.allclose(at, [fit, len(fits)], rtol=close, atol=close * y.mean()):
             raise ValueError(
                 "this solver is for Poisson counts, the exponential and all predictors for "
                 "every neuron; choose LBFGS for another model"
@@ -178,3 +198,4 @@ def register_newton() -> None:
 
     nmo.solvers.register("Newton", Newton, replace=True)
     nmo.regularizer.UnRegularized.allow_solver("Newton")
+    nmo.regularizer.Ridge.allow_solver("Newton")
