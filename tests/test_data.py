@@ -1,10 +1,12 @@
 """Data: delivered and verified, or replaced with a notice; never silently swapped."""
 
+import gc
 import hashlib
 import os
 import shutil
 import socket
 import threading
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -251,6 +253,18 @@ def test_loaded_data_know_where_they_are_from(with_stand_in, stand_in, monkeypat
     assert origin.sha256 == hashlib.sha256(stand_in.read_bytes()).hexdigest()
     assert "Teeter" in origin.citation
     assert str(origin) == f"SIMULATED DATA: {stand_in.name} is not a recording."
+
+
+def test_series_of_a_whole_recording_are_not_kept(with_stand_in, monkeypatch):
+    monkeypatch.setenv("WORKSHOP_DATA_SOURCE", "simulated")
+    data = load_data(NAME)
+    assert data["units"] is data["units"]
+    before = set(data.keys())
+    forgotten = weakref.ref(data["stimulus"])
+    gc.collect()
+    assert forgotten() is None
+    assert set(data.keys()) == before
+    assert data["stimulus"].shape == data["response"].shape
 
 
 def test_recording_is_known_by_its_checksum(monkeypatch, stand_in, tmp_path):

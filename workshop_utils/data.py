@@ -227,7 +227,8 @@ def fetch_data(name: str) -> Path:
 def load_data(name_or_path: str | os.PathLike) -> nap.NWBFile:
     """Open an NWB file with pynapple; what is returned knows where the data are from.
 
-    The same as ``pynapple.load_file(fetch_data(name))``, with the attribute ``provenance``.
+    The same as ``pynapple.load_file(fetch_data(name))``, with the attribute ``provenance``, and
+    a time series is built anew at each access, so that what is not kept is freed.
 
     Parameters
     ----------
@@ -264,8 +265,22 @@ def load_data(name_or_path: str | os.PathLike) -> nap.NWBFile:
     if name_or_path not in DATASETS:
         print(origin)
     data = nap.load_file(str(path))
+    data.data = _Contents(data.data)
     data.provenance = origin
     return data
+
+
+class _Contents(dict):
+    """What pynapple found in a file, without keeping the series that it builds of it.
+
+    The times of one series of the whole recording fill 91 MB; a chapter needs a part of them.
+    """
+
+    def __setitem__(self, key, value):
+        import pynapple as nap
+
+        if not isinstance(value, nap.Tsd):
+            super().__setitem__(key, value)
 
 
 def provenance(path: str | os.PathLike) -> Provenance:
