@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,6 +16,8 @@ import pytest
 import take_away
 from docutils import nodes
 from IPython.core.inputtransformer2 import TransformerManager
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
 from nbformat import v4
 from sphinx.errors import ConfigError
 from toc import TEMPLATE, chapters, lessons
@@ -183,6 +185,46 @@ def tiny(make, tmp_path):
     return lambda kind: make(path, kind).cells[2:]
 
 
+@pytest.fixture
+def built(book, monkeypatch, tmp_path):
+    """Make an edition of a tiny chapter that was executed: each cell printed its own source."""
+    path = tmp_path / "tiny.md"
+    path.write_text(TINY, encoding="utf-8")
+    notebook = jupytext.read(path)
+    png = b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (1280).to_bytes(4) + b"\0" * 16).decode()
+    ran = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(ran, 1):
+        if "skip-execution" not in tags(cell):
+            cell.execution_count = number
+            cell.outputs = [v4.new_output("stream", text=cell.source)]
+    ran[-1].outputs.append(v4.new_output("display_data", {"image/png": png}))
+    monkeypatch.setattr(editions, "CACHE", tmp_path / "cache")
+    bundle = CacheBundleIn(notebook, str(path))
+    get_cache(editions.CACHE).cache_notebook_bundle(bundle, check_validity=False)
+    return path, lambda kind: editions.edition(path, kind, book).cells[2:]
+
+
+@pytest.mark.parametrize("kind", editions.EXECUTED)
+def test_results_are_those_of_the_last_build(kind, built):
+    path, make_built = built
+    cells = [cell for cell in make_built(kind) if cell.cell_type == "code"]
+    shown = [cell for cell in cells if cell.outputs]
+    assert [cell.outputs[0].text for cell in shown] == [cell.source for cell in shown]
+    assert [cell.source[:5] for cell in shown] == ["count", "total", "plot("]
+    assert shown[-1].outputs[1].metadata == {"image/png": {"width": 640}}
+    assert all(cell.execution_count for cell in shown)
+    path.write_text(TINY.replace("[1, 2]", "[1, 2, 3]"), encoding="utf-8")
+    with pytest.raises(SystemExit, match="make book"):
+        make_built(kind)
+
+
+@pytest.mark.parametrize("kind", ["participant", "live"])
+def test_results_are_left_out(kind, built):
+    for cell in built[1](kind):
+        if cell.cell_type == "code":
+            assert (cell.outputs, cell.execution_count) == ([], None)
+
+
 def test_wrong_answers_stand_beside_the_solution(tiny):
     cells = tiny("instructor")
     at = next(i for i, cell in enumerate(cells) if cell.source == "total = sum(counts)")
@@ -317,14 +359,17 @@ def test_a_new_cell_leaves_the_ids_of_the_others():
     ("source", "expected"),
     [
         ("{math}`x_t` and {math}`y`", "$x_t$ and $y$"),
-        ("```{math}\n:label: eq-lnp\nx\n```", "$$\nx\n\\tag{1}\n$$"),
+        (
+            "```{math}\n:label: eq-lnp\nx\n```",
+            "$$\n\\begin{equation*}\nx\n\\tag{1}\n\\end{equation*}\n$$",
+        ),
         ("see {eq}`eq-lnp`", "see (1)"),
         ("{term}`LNP <LNP model>` or {term}`GLM`", "LNP or GLM"),
         ("(a-target)=\n## Title", "## Title"),
         (":::{admonition} Mind\n:class: note\nA *word*.\n:::", "> **Mind**\n>\n> A *word*."),
         (
             "```{dropdown} Hint\nUse {math}`x`.\n```",
-            "<details>\n<summary><b>Hint</b></summary>\n\nUse $x$.\n\n</details>",
+            "<details>\n<summary><b>Hint</b> (click)</summary>\n\nUse $x$.\n\n</details>",
         ),
         ("[Judge](judge_fit.md)", "[Judge](judge_fit.ipynb)"),
         ("the [glossary](glossary.md), without an address", "the glossary, without an address"),

@@ -433,14 +433,12 @@ def test_notes_for_presenters_are_not_on_the_page(name):
             assert re.findall(r"[\w ]{20,}", cell.source)[0] not in page
 
 
-@pytest.fixture(scope="module")
-def plain_lab(tmp_path_factory):
-    """A real JupyterLab without jupyterlab-myst and jupytext, on a folder of downloads."""
-    home = tmp_path_factory.mktemp("lab")
+def jupyterlab(home, without):
+    """Yield the address of a real JupyterLab without some extensions, on a folder of downloads."""
     shutil.copytree(SITE / "notebooks", home / "downloads")
     config = home / "config" / "labconfig" / "page_config.json"
     config.parent.mkdir(parents=True)
-    off = {"jupyterlab-myst": True, "jupyterlab-jupytext": True}
+    off = dict.fromkeys(without, True)
     config.write_text(json.dumps({"disabledExtensions": off}), encoding="utf-8")
     port = unused_port()
     command = [
@@ -465,22 +463,30 @@ def plain_lab(tmp_path_factory):
     server.wait(timeout=30)
 
 
-RAW_MARKUP = re.compile(r"\{[a-z:-]+\}`|:::|\{(exercise|solution|admonition|dropdown|math)")
+@pytest.fixture(scope="module")
+def plain_lab(tmp_path_factory):
+    yield from jupyterlab(
+        tmp_path_factory.mktemp("plain"), ["jupyterlab-myst", "jupyterlab-jupytext"]
+    )
 
 
-@pytest.mark.parametrize("kind", ["participant", "complete", "instructor"])
-def test_download_in_a_jupyterlab_without_extensions(kind, plain_lab, browser):
-    page = browser.new_context(viewport={"width": 1280, "height": 2000}).new_page()
-    page.goto(f"{plain_lab}/doc/tree/downloads/{kind}/fit_glm.ipynb")
-    page.wait_for_selector(".jp-RenderedMarkdown h1", timeout=60_000)
-    panel = page.locator(".jp-NotebookPanel")
-    seen, pictures, math = "", [], 0
+@pytest.fixture(scope="module")
+def myst_lab(tmp_path_factory):
+    yield from jupyterlab(tmp_path_factory.mktemp("myst"), ["jupyterlab-jupytext"])
+
+
+RAW_MARKUP = re.compile(r"\{[a-z:-]+\}`|:::|\{(exercise|solution|admonition|dropdown|math)|</?su")
+
+
+def read_through(page, address, look):
+    """Open a notebook, read it to its end; return its text, and what `look` sees on the way."""
+    page.goto(address)
+    page.wait_for_selector(".jp-MarkdownCell h1", timeout=60_000)
+    seen, found = "", []
     for _ in range(120):  # the notebook renders what is in view, and grows meanwhile
-        seen += panel.inner_text()
-        pictures += page.evaluate(
-            "[...document.querySelectorAll('.jp-RenderedMarkdown img')].map(i => i.naturalWidth)"
-        )
-        math += page.locator(".jp-RenderedMarkdown mjx-container").count()
+        page.wait_for_timeout(250)
+        found.append(page.evaluate(look))
+        seen += found[-1]["text"]
         at_end = page.evaluate(
             """() => {
                 const pane = document.querySelector('.jp-WindowedPanel-outer');
@@ -488,15 +494,39 @@ def test_download_in_a_jupyterlab_without_extensions(kind, plain_lab, browser):
                 return pane.scrollTop + pane.clientHeight >= pane.scrollHeight - 2;
             }"""
         )
-        page.wait_for_timeout(250)
         if at_end and "What you learned" in seen:
             break
     assert "What you learned" in seen
     assert not RAW_MARKUP.search(seen), RAW_MARKUP.search(seen)
-    assert math > 0
+    page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)")
+    return found
+
+
+# Rendered text (with the extension, a cell shows its source for a moment); widths of pictures;
+# formulas; those left raw; second numbers of equations; folds.
+LOOK = """() => {
+    const all = selector => [...document.querySelectorAll('.jp-MarkdownCell ' + selector)];
+    const source = e => e.closest('.jp-MarkdownCell').querySelector('.jp-InputArea-editor');
+    return {
+        text: all('.jp-InputArea').map(
+            e => e.innerText.replace(source(e).innerText, '')).join('\\n'),
+        pictures: all('img').map(i => i.naturalWidth),
+        formulas: all('mjx-container, .katex').length,
+        raw: all('.math-inline, .math-display').map(e => e.textContent),
+        numbers: all('a').map(e => e.innerText).filter(t => /^\\(\\d+\\)$/.test(t)),
+        folds: all('summary').map(e => e.textContent.trim()),
+    };
+}"""
+
+
+@pytest.mark.parametrize("kind", ["participant", "complete", "instructor"])
+def test_download_in_a_jupyterlab_without_extensions(kind, plain_lab, browser):
+    page = browser.new_context(viewport={"width": 1280, "height": 2000}).new_page()
+    found = read_through(page, f"{plain_lab}/doc/tree/downloads/{kind}/fit_glm.ipynb", LOOK)
+    assert any(look["formulas"] for look in found)
+    pictures = [width for look in found for width in look["pictures"]]
     assert pictures and min(pictures) > 100, "the picture of the model is shown"
 
-    page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)")
     for n in (0, 1):  # the cell that looks for the course, then the imports
         cell = page.locator(".jp-CodeCell").nth(n)
         cell.locator(".cm-content").click()
@@ -508,6 +538,23 @@ def test_download_in_a_jupyterlab_without_extensions(kind, plain_lab, browser):
     page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)")
     page.locator(".jp-RenderedMarkdown a", has_text="Measure a tuning curve").click()
     page.wait_for_url(f"**/downloads/{kind}/measure_tuning.ipynb")
+    page.context.close()
+
+
+@pytest.mark.parametrize("slug", ["fit_glm", "spike_history", "another_sound"])
+def test_download_in_a_jupyterlab_with_myst(slug, myst_lab, browser):
+    """The extension numbers equations, leaves formulas in folds raw, and hides their triangles."""
+    page = browser.new_context(viewport={"width": 1280, "height": 2000}).new_page()
+    address = f"{myst_lab}/doc/tree/downloads/participant/{slug}.ipynb"
+    found = read_through(page, address, LOOK)
+    assert page.locator("[class*=myst]").count() > 0, "the extension is at work"
+    for look in found:
+        assert look["raw"] == look["numbers"] == []
+        assert [text for text in look["folds"] if not text.endswith("(click)")] == []
+    assert any(look["folds"] for look in found)
+    assert any(look["formulas"] for look in found) == (slug != "another_sound")
+    pictures = [width for look in found for width in look["pictures"]]
+    assert min(pictures, default=0) > 100 or slug != "fit_glm"
     page.context.close()
 
 

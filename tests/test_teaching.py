@@ -54,19 +54,23 @@ def test_one_option_is_right_and_each_is_explained(path):
             assert len(body.split()) >= 10, f"{heading}, {title}: why?"
 
 
-def plans():
-    """Return {heading: [[cell, …], …]} of the guide: its plans, without their header rows."""
+def tables():
+    """Return {heading: [row, …]} of the guide: the cells of its tables, without header rows."""
     found, heading = {}, ""
     tokens = parsed(CONTENT / "teach.md")
     for token, following in pairwise(tokens):
         if token.type == "heading_open":
             heading = following.content
-        elif token.type == "tr_open" and heading.endswith(" minutes"):
+        elif token.type == "tr_open":
             found.setdefault(heading, []).append([])
         elif token.type == "td_open":
-            if heading.endswith(" minutes"):
-                found[heading][-1].append(following.content)
+            found[heading][-1].append(following.content)
     return {heading: [row for row in rows if row] for heading, rows in found.items()}
+
+
+def plans():
+    """Return the tables of the guide that are plans."""
+    return {heading: rows for heading, rows in tables().items() if heading.endswith(" minutes")}
 
 
 def chapter(slug):
@@ -97,20 +101,40 @@ def test_a_plan_adds_up_and_names_what_exists(heading):
     rows = plans()[heading]
     assert sum(int(minutes) for minutes, _, _ in rows) == int(re.search(r"\d+", heading)[0])
     assert sum(what in ("Break", "Lunch") for _, what, _ in rows) >= 2
-    for minutes, what, exercises in rows:
-        slugs = re.findall(r"\]\((\w+)\.md\)", what)
-        for slug in slugs:
-            assert (CONTENT / f"{slug}.md").exists(), slug
-        if not exercises:
-            continue
-        sections, titles, *stated = chapter(slugs[0])
-        assert set(exercises.split("; ")) <= titles, what
-        named = what.rpartition("): ")[2]
-        if named == "all sections":
-            assert stated[0] <= int(minutes) <= sum(stated), what
-        else:
-            assert set(named.split("; ")) <= sections, what
-            assert int(minutes) <= sum(stated) or slugs == ["setup"], what
+    for row in rows:
+        names_what_exists(*row)
+
+
+def names_what_exists(minutes, what, exercises):
+    """A row of a plan: its chapter has these sections and exercises, and takes these minutes."""
+    slugs = re.findall(r"\]\((\w+)\.md\)", what)
+    for slug in slugs:
+        assert (CONTENT / f"{slug}.md").exists(), slug
+    if not exercises:
+        return
+    sections, titles, *stated = chapter(slugs[0])
+    assert set(exercises.split("; ")) <= titles, what
+    named = re.search(r"\): ([^.,[]+)", what)[1]
+    if named == "all sections":
+        assert stated[0] <= int(minutes) <= sum(stated), what
+    else:
+        assert set(named.split("; ")) <= sections, what
+        assert int(minutes) <= sum(stated) or slugs == ["setup"], what
+
+
+def test_other_chapters_fit_into_the_places_of_those_on_the_second_day():
+    heading = next(heading for heading in plans() if heading.startswith("Two days, the second"))
+    places = {
+        re.search(r"\]\((\w+)\.md\)", what)[1]: int(minutes)
+        for minutes, what, _ in plans()[heading]
+        if "](" in what
+    }
+    others = tables()["Other chapters on the second day"]
+    assert len(others) >= 4
+    for minutes, what, exercises in others:
+        names_what_exists(minutes, what, exercises)
+        place = what.partition("in the place of")[2]
+        assert int(minutes) <= places[re.search(r"\]\((\w+)\.md\)", place)[1]], what
 
 
 @pytest.fixture

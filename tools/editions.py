@@ -167,8 +167,8 @@ def directive(token):
 
 
 def folded(title, body):
-    """Return a part that opens at a click."""
-    return f"<details>\n<summary><b>{title}</b></summary>\n\n{body}\n\n</details>"
+    """Return a part that opens at a click. It says so: jupyterlab-myst hides the triangle."""
+    return f"<details>\n<summary><b>{title}</b> (click)</summary>\n\n{body}\n\n</details>"
 
 
 def block(token, book):
@@ -179,7 +179,8 @@ def block(token, book):
     if name == "math":
         number = book.numbers.get(options.get("label"))
         tag = f"\n\\tag{{{number}}}" if number else ""
-        return f"$$\n{body.strip()}{tag}\n$$"
+        # With jupyterlab-myst, anything but a starred environment gets a second number.
+        return f"$$\n\\begin{{equation*}}\n{body.strip()}{tag}\n\\end{{equation*}}\n$$"
     if name == "exercise-start":
         number = book.numbers[options["label"]]
         return f"### Exercise {number}: {argument}\n\n{plain(body, book)}".rstrip()
@@ -421,7 +422,15 @@ def executed(notebook):
         if cell.cell_type == "code":
             ran = next(outputs)
             cell.outputs, cell.execution_count = ran.outputs, ran.execution_count
+            for output in cell.outputs:
+                if "image/png" in output.get("data", {}):
+                    output.metadata["image/png"] = {"width": width_px(output.data["image/png"])}
     return notebook
+
+
+def width_px(png):
+    """Return how wide to show a figure: half its pixels, as it is stored twice as sharp."""
+    return int.from_bytes(base64.b64decode(png[:32])[16:20]) // 2
 
 
 def citations(source):
