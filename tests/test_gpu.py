@@ -58,6 +58,8 @@ def compared(on_cpu, on_gpu, explained=()):
         ours, theirs = weights(cpu), weights(gpu)
         apart = np.linalg.norm(theirs - ours, axis=0) / np.linalg.norm(ours, axis=0)
         is_explained = cpu["cell"] in explained
+        bits_64 = ours.dtype == theirs.dtype == np.float64
+        assert is_explained or bits_64, f"computed with 32 bits, in\n{cpu['cell']}"
         assert np.isfinite(apart).all(), f"weights are not finite, in\n{cpu['cell']}"
         assert is_explained or apart.max() <= SAME, f"{apart.max():.1e} apart, in\n{cpu['cell']}"
         largest[is_explained] = max(largest[is_explained], apart.max())
@@ -162,6 +164,14 @@ def test_another_weight_is_noticed(n_neurons):
         compared([ours], [theirs])
     every, explained = compared([ours], [theirs], {"fit"})
     assert every == 0 and explained > SAME
+
+
+def test_32_bits_are_noticed():
+    """Even where the weights agree, as they can when the features are alike in size."""
+    short = {name: a_fit()[name].astype(np.float32) for name in ("coef", "intercept")}
+    with pytest.raises(AssertionError, match="32 bits"):
+        compared([a_fit()], [a_fit() | short])
+    assert compared([a_fit()], [a_fit() | short], {"fit"})[1] < SAME
 
 
 @pytest.mark.parametrize(
