@@ -6,28 +6,29 @@ SHELL := bash
 
 PYTHON ?= python3
 REQUIREMENTS ?= requirements.txt
+VENV := .venv
 ifeq ($(OS),Windows_NT)
-BIN := .venv/Scripts
+BIN := $(VENV)/Scripts
 else
-BIN := .venv/bin
+BIN := $(VENV)/bin
 endif
-ENV := .venv/.installed
+ENV := $(VENV)/.installed
 WHEEL := build/site/workshop_utils-$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)-py3-none-any.whl
 NOTEBOOKS := $(patsubst content/%.md,build/notebooks/%.ipynb,$(shell grep -l '{code-cell}' content/*.md))
 # Wider code would have to be scrolled sideways on the website. The notebooks are in .gitignore.
 CHAPTER_STYLE := --config line-length=76 --no-respect-gitignore
 PAGES := $(wildcard content/*.md content/images/* content/static/* content/templates/* tools/*.py) content/references.bib \
-  _config.yml _toc.yml benchmarks/results/recovery.json
+  _config.yml _toc.yml $(wildcard benchmarks/results/*.json)
 
-.PHONY: editions help book serve test test-recorded test-recovery test-install test-site linkcheck site-zip pdf cheat-sheet notebooks new-chapter data check bench lint format lock clean
+.PHONY: editions help book serve test test-gpu on-gpu test-recorded test-recovery test-install test-site linkcheck site-zip pdf cheat-sheet notebooks new-chapter data check bench lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 $(ENV): $(REQUIREMENTS) pyproject.toml
 	@$(PYTHON) tools/preflight.py
-	@echo "Installing the course into .venv (about a minute) ..."
-	@$(PYTHON) -m venv .venv
+	@echo "Installing the course into $(VENV) (about a minute) ..."
+	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(REQUIREMENTS)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -55,6 +56,14 @@ test: $(ENV) lint $(NOTEBOOKS) ## check the chapters, test the helpers, run ever
 
 test-recorded: $(ENV) ## compare the course's numbers with the real recording (needs the network)
 	@$(BIN)/python -m pytest -m network tests
+
+test-gpu: ## every chapter on an NVIDIA GPU and on the CPU: the same numbers? (Linux, some minutes)
+	@command -v nvidia-smi >/dev/null || { echo "No NVIDIA driver here (nvidia-smi is missing): run this on a Linux \
+computer with an NVIDIA card."; exit 1; }
+	@$(MAKE) --no-print-directory VENV=.venv-gpu REQUIREMENTS=requirements-gpu.txt on-gpu
+
+on-gpu: $(ENV)
+	@$(BIN)/python -m pytest -m gpu tests/test_gpu.py
 
 test-install: $(ENV) $(WHEEL) ## run a downloaded notebook in an empty environment (needs a package registry)
 	@$(BIN)/python -m pytest -q -m install --durations=2 tests/test_install.py

@@ -19,6 +19,7 @@ APART = {
     "site": "needs the built site and a browser: make test-site",
     "install": "installs from a package registry: make test-install",
     "slow": "takes minutes: make test-recovery",
+    "gpu": "compares an NVIDIA GPU with the CPU: make test-gpu",
 }
 
 

@@ -37,7 +37,7 @@ def questions(path):
 
 
 def test_each_part_that_teaches_ends_with_a_quiz():
-    assert list(QUIZZES) == ["Data", "Describe", "Model", "Extend"]
+    assert list(QUIZZES) == ["Data", "Describe", "Model", "Extend", "Scale"]
     assert sorted(QUIZZES.values()) == sorted(CONTENT.glob("quiz_*.md"))
 
 

@@ -34,6 +34,8 @@ STATUS = ROOT / "build" / "status.md"
 SOURCE = ROOT / "build" / "source.md"
 RECOVERY = ROOT / "build" / "recovery.md"
 RECOVERY_RESULT = ROOT / "benchmarks" / "results" / "recovery.json"
+GPU = ROOT / "build" / "gpu.md"
+GPU_RESULT = ROOT / "benchmarks" / "results" / "gpu.json"  # a run of `make test-gpu`, if any
 COMPARISON = ROOT / "build" / "comparison.md"
 EXPLORER = ROOT / "build" / "static" / "explorer_data.js"
 RECORDS = ROOT / "_build" / "executions.json"
@@ -49,6 +51,8 @@ def fingerprint(source):
     code = [ROOT / name for name in ("requirements.txt", "tools/measure.py", "tools/matplotlibrc")]
     for path in [*code, *sorted((ROOT / "workshop_utils").glob("*.py"))]:
         digest.update(path.read_bytes())
+    if GPU_RESULT.exists():  # a chapter shows it
+        digest.update(GPU_RESULT.read_bytes())
     return digest.hexdigest()
 
 
@@ -167,6 +171,33 @@ def recovery_tables(found):
     return "\n".join(lines)
 
 
+def gpu_table(found):
+    """Return what the status page says of the chapters on a GPU; None if that was never tried."""
+    if found is None:
+        return (
+            "The chapters were not yet run on a graphics card. `make test-gpu` does it, on a "
+            "computer that has one, and stores what it finds with the course.\n"
+        )
+    lines = [
+        "| chapter | fits | largest relative difference of weights | s, CPU | s, GPU |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for row in found["chapters"]:
+        difference = "failed" if row["difference"] is None else f"{row['difference']:.0e}"
+        lines.append(
+            f"| {{doc}}`{row['chapter']}` | {row['fits']} | {difference} | {row['cpu_s']} "
+            f"| {row['gpu_s']} |"
+        )
+    versions = ", ".join(f"{name} {v}" for name, v in found["versions"].items())
+    lines += [
+        "",
+        f"`{found['command']}` on {found['date']} on {found['device']}, driver {found['driver']}, "
+        f"and {found['processors']} processors, with {versions}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
 def main():
     source = "simulated" if is_simulated(fetch_data("allen_478498617.nwb")) else "recorded"
     os.environ["WORKSHOP_DATA_SOURCE"] = source  # one source for all chapters of a build
@@ -175,6 +206,8 @@ def main():
     RECOVERY.parent.mkdir(exist_ok=True)
     found = json.loads(RECOVERY_RESULT.read_text(encoding="utf-8"))
     RECOVERY.write_text(recovery_tables(found), encoding="utf-8")
+    found = json.loads(GPU_RESULT.read_text(encoding="utf-8")) if GPU_RESULT.exists() else None
+    GPU.write_text(gpu_table(found), encoding="utf-8")
 
     records = json.loads(RECORDS.read_text()) if RECORDS.exists() else {}
     if records.get("fingerprint") != fingerprint(source):
