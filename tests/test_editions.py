@@ -6,7 +6,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from base64 import b64decode, b64encode
+from importlib.metadata import packages_distributions, requires
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,6 +21,8 @@ from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from nbformat import v4
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from sphinx.errors import ConfigError
 from toc import TEMPLATE, chapters, lessons
 
@@ -431,6 +435,36 @@ def test_the_first_cell_installs_only_what_is_missing(make, monkeypatch, tmp_pat
     asked = run_first_cell(cells[1].source, False, tmp_path)
     assert asked.startswith("pip install --quiet")
     assert "https://course.example/workshop_utils-1-py3-none-any.whl" in asked
+
+
+@pytest.fixture(scope="module")
+def brought():
+    """Names of the modules that the first cell brings: the package and all it needs."""
+    project = tomllib.loads((editions.ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    texts = project["dependencies"] + project["optional-dependencies"]["course"]
+    found, todo = {"workshop-utils"}, [Requirement(text) for text in texts]
+    while todo:
+        name = canonicalize_name(todo.pop().name)
+        if name not in found:
+            found.add(name)
+            more = [Requirement(text) for text in requires(name) or []]
+            todo += [r for r in more if not r.marker or r.marker.evaluate({"extra": ""})]
+    modules = packages_distributions().items()
+    return {module for module, names in modules if found & set(map(canonicalize_name, names))}
+
+
+@each_chapter
+def test_the_first_cell_brings_what_a_chapter_imports(make, path, brought):
+    for source in code(make(path, "complete").cells):
+        for node in ast.walk(ast.parse(TransformerManager().transform_cell(source))):
+            modules = []
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                modules = [node.module]
+            for module in {name.partition(".")[0] for name in modules}:
+                known = module in sys.stdlib_module_names or module in brought
+                assert known, f"{module}: add it to `course` in pyproject.toml"
 
 
 def test_places_to_run_a_chapter(monkeypatch):
