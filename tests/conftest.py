@@ -62,7 +62,7 @@ def stand_in():
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Print the table of the site; say how many faults of networks and disks were tried."""
+    """Print the table of the site or of the GPU; say how many faults were tried."""
     for line in getattr(terminalreporter.config, "site_table", []):
         terminalreporter.write_line(line)
     names = ("test_faults.py", "test_stream.py")

@@ -97,24 +97,26 @@ def device():
 
 
 @pytest.fixture(scope="module")
-def results(device):
-    """What the chapters gave; stored at the end, when all were run on a GPU."""
-    found = {"chapters": [], "fits": []}
-    yield found
-    if PLATFORM == "cpu" or len(found["chapters"]) < len(chapters()):
-        return
-    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    driver = subprocess.run(query, capture_output=True, text=True).stdout.split()
+def results(device, request):
+    """What the chapters gave: printed at the end, and stored when all were run on a GPU."""
     packages = ("jax", "jaxlib", "nemos", "numpy")
-    about = {
+    found = {
         "command": "make test-gpu",
         "date": time.strftime("%Y-%m-%d"),
         "device": device,
-        "driver": driver[0] if driver else "unknown",
+        "driver": "none",
         "processors": os.cpu_count(),
         "versions": {"python": platform.python_version()} | {p: version(p) for p in packages},
+        "chapters": [],
+        "fits": [],
     }
-    GPU_RESULT.write_text(json.dumps({**about, **found}, indent=1) + "\n", encoding="utf-8")
+    yield found
+    if PLATFORM != "cpu":
+        query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        found["driver"] = subprocess.run(query, capture_output=True, text=True).stdout.split()[0]
+        if len(found["chapters"]) == len(chapters()):
+            GPU_RESULT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    request.config.site_table = gpu_table(found).splitlines()
 
 
 @pytest.mark.gpu
@@ -133,8 +135,8 @@ def test_a_chapter_gives_the_same_on_a_gpu(path, tmp_path, device, results):
         results["fits"] = json.loads((tmp_path / "times.json").read_text())
     explained = {c.source.strip() for c in notebook.cells if set(tags(c)) & set(EXPLAINED)}
     row["difference"] = None  # stored if the comparison fails
-    row["difference"], row["explained"] = compared(on_cpu, on_gpu, explained)
-    print(row)
+    largest = compared(on_cpu, on_gpu, explained)
+    row["difference"], row["explained"] = (float(f"{apart:.1e}") for apart in largest)
 
 
 def a_fit(cell="fit", change=1.0, n_neurons=1):
