@@ -29,6 +29,9 @@ def functions(**names):
 @pytest.fixture(scope="module")
 def chapter():
     """The functions, three short simulated sweeps and what a plain loop makes of them."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)  # here; the workers must see to it themselves
     rng = np.random.default_rng(0)
     current = np.convolve(rng.standard_normal((3, 4020)).ravel(), np.ones(20) / 20, "same")
     sweeps = [(x, rng.poisson(0.05 * np.exp(np.roll(x, 3)))) for x in current.reshape(3, 4020)]
