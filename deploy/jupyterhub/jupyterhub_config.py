@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from jupyterhub.spawner import LocalProcessSpawner, set_user_setuid
+from nativeauthenticator import NativeAuthenticator
 
 c = get_config()  # noqa: F821
 PREFIX = Path(__file__).resolve().parents[1]
@@ -31,15 +32,23 @@ c.JupyterHub.db_url = f"sqlite:///{STATE}/jupyterhub.sqlite"
 c.JupyterHub.cookie_secret_file = str(STATE / "cookie_secret")
 c.JupyterHub.concurrent_spawn_limit = 20  # more at once make each wait longer
 c.JupyterHub.allow_named_servers = False
-c.JupyterHub.template_vars = {"announcement_login": ""}
+
 
 # Who may sign in.
+class Accounts(NativeAuthenticator):
+    """Accounts that a teacher makes or approves."""
+
+    def get_handlers(self, app):
+        # Its page for signing in (1.3.0) fails with JupyterHub 6; that of JupyterHub does it all.
+        return [(path, page) for path, page in super().get_handlers(app) if path != "/login"]
+
+
 if oauth := SETTINGS.get("oauth"):
     c.JupyterHub.authenticator_class = oauth.pop("class")
     for name, value in oauth.items():
         c.OAuthenticator[name] = set(value) if isinstance(value, list) else value
 else:
-    c.JupyterHub.authenticator_class = "native"
+    c.JupyterHub.authenticator_class = Accounts
     c.Authenticator.allow_all = True  # who has an account that a teacher approved
     c.NativeAuthenticator.enable_signup = SETTINGS["sign_up"]
     c.NativeAuthenticator.open_signup = False
@@ -47,6 +56,11 @@ else:
     c.NativeAuthenticator.check_common_password = True
     c.NativeAuthenticator.allowed_failed_logins = 5
     c.NativeAuthenticator.seconds_before_next_try = 60
+    if SETTINGS["sign_up"]:
+        c.JupyterHub.template_vars = {
+            "announcement_login": 'No account yet? <a href="/hub/signup">Ask for one</a>, and tell '
+            "your teacher, who approves it."
+        }
 c.Authenticator.username_pattern = "[a-z0-9][a-z0-9_-]{0,23}"
 
 
