@@ -69,7 +69,7 @@ LIMIT = int(SETTINGS["memory_gb"] * 2**30)
 # What one process may allocate, so that an error says what was too large. The stacks of its
 # threads count, but are hardly used; there are more of them where there are more processors.
 PER_PROCESS = LIMIT + os.cpu_count() * 32 * 2**20
-c.Spawner.cmd = [str(COURSE / "bin" / "jupyterhub-singleuser")]
+c.Spawner.cmd = [str(COURSE / "bin" / "python"), "-m", "spikes_hub.server"]
 c.Spawner.notebook_dir = "~"
 c.Spawner.default_url = (
     f"/git-pull?repo={SETTINGS['course']}&branch=notebooks"
