@@ -122,13 +122,13 @@ bench: $(ENV) ## time the streaming of a sweep, and the checking of a file
 	@$(BIN)/python benchmarks/hashing.py
 
 lint: $(ENV) $(NOTEBOOKS) ## check the style of the code
-	@$(BIN)/ruff check --quiet workshop_utils tests tools benchmarks
-	@$(BIN)/ruff format --quiet --check workshop_utils tests tools benchmarks
+	@$(BIN)/ruff check --quiet workshop_utils tests tools benchmarks deploy
+	@$(BIN)/ruff format --quiet --check workshop_utils tests tools benchmarks deploy
 	@$(BIN)/ruff check --quiet $(CHAPTER_STYLE) build/notebooks
 	@$(BIN)/ruff format --quiet --diff $(CHAPTER_STYLE) build/notebooks
 
 format: $(ENV) $(NOTEBOOKS) ## format the code of the chapters and of the package
-	@$(BIN)/ruff format --quiet workshop_utils tests tools benchmarks
+	@$(BIN)/ruff format --quiet workshop_utils tests tools benchmarks deploy
 	@$(BIN)/ruff format --quiet $(CHAPTER_STYLE) build/notebooks
 	@$(BIN)/jupytext --quiet --sync $(NOTEBOOKS)
 

@@ -14,11 +14,10 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import uuid
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -32,11 +31,10 @@ pytestmark = [pytest.mark.hub, pytest.mark.xdist_group("hub")]
 
 DEPLOY = ROOT / "deploy" / "jupyterhub"
 PREFIX = Path(os.environ.get("HUB_PREFIX", ROOT / "build" / "hub"))
-HOMES, STATE = PREFIX / "homes", PREFIX / "state"
+HOMES, STATE = Path("/var/tmp/test-hub"), PREFIX / "state"
 COURSE = "https://example.org/course"  # never asked: the notebooks are on this computer
 CHAPTER = "course/participant/fit_glm.ipynb"
 TEACHER, ADA, BOB, EVE = "teacher", "test-ada", "test-bob", "test-eve"
-PEOPLE = (TEACHER, ADA, BOB, EVE, "root")
 MEMORY_GB = 1.5
 
 
@@ -92,7 +90,7 @@ class Hub:
     def post(self, session, path, **data):
         """Send a form of the hub."""
         data["_xsrf"] = session.cookies.get("_xsrf", path="/hub/")
-        return session.post(self.url + path, data=data)
+        return session.post(self.url + path, data=data, allow_redirects=False)
 
     def person(self, name):
         """Return somebody who is signed in and has a running server."""
@@ -134,7 +132,9 @@ class Person:
 
     def processes(self):
         """Return everything that runs as this user."""
-        return [p for p in psutil.process_iter() if alive(p) and p.uids().real == self.system.pw_uid]
+        return [
+            p for p in psutil.process_iter() if alive(p) and p.uids().real == self.system.pw_uid
+        ]
 
     def server(self):
         """Return the process of the server."""
@@ -151,6 +151,7 @@ class Person:
             ["setpriv", *user, "--clear-groups", "bash", "-c", command],
             capture_output=True,
             text=True,
+            errors="replace",
             env={"PATH": os.environ["PATH"], "HOME": str(self.home)},
             cwd="/",
         )
@@ -235,16 +236,15 @@ def alive(process):
 
 def remove_people():
     """End what runs as the people of these tests, then remove their users and files."""
-    for name in PEOPLE:
-        with contextlib.suppress(KeyError):
-            user = pwd.getpwnam(f"spikes-{name}")
-            assert Path(user.pw_dir).is_relative_to(HOMES), f"{user.pw_name} is not of these tests"
-            for process in psutil.process_iter():
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    if process.uids().real == user.pw_uid:
-                        process.kill()
-                        process.wait(10)
-            run("userdel", "--remove", user.pw_name)
+    for user in pwd.getpwall():
+        if not Path(user.pw_dir).is_relative_to(HOMES):
+            continue
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.uids().real == user.pw_uid:
+                    process.kill()
+                    process.wait(10)
+        run("userdel", "--remove", user.pw_name)
 
 
 @pytest.fixture(scope="module")
@@ -252,7 +252,9 @@ def hub(tmp_path_factory):
     """Install, start; at the end stop everything that was started and remove everybody."""
     if os.geteuid() != 0:
         pytest.skip("makes users of this system, and so must be root: sudo make test-hub")
-    lacking = [name for name in ("git", "node", "npm", "useradd", "setpriv") if not shutil.which(name)]
+    lacking = [
+        name for name in ("git", "node", "npm", "useradd", "setpriv") if not shutil.which(name)
+    ]
     if lacking:
         pytest.skip(f"needs {', '.join(lacking)}. Debian or Ubuntu: apt install git nodejs npm")
     if not (ROOT / "build/site/notebooks/participant").exists():
@@ -265,7 +267,9 @@ def hub(tmp_path_factory):
         shutil.copytree(ROOT / "build/site/notebooks" / kind, given / kind)
     begin = time.monotonic()
     install = [DEPLOY / "install.sh", "--prefix", PREFIX, "--course", COURSE]
-    said = run(*install, "--notebooks", given, env=os.environ | {"WORKSHOP_DATA_SOURCE": "simulated"})
+    said = run(
+        *install, "--notebooks", given, env=os.environ | {"WORKSHOP_DATA_SOURCE": "simulated"}
+    )
     print(f"\ninstalled in {time.monotonic() - begin:.0f} s")
     HOMES.mkdir()
     hub = Hub()
@@ -347,7 +351,7 @@ def test_one_click_leads_to_the_first_output(hub, page, monkeypatch):
     output.first.wait_for()
     load = f"{os.getloadavg()[0]:.1f} processes at work beside, {os.cpu_count()} processors"
     print(f"\nFrom the click to the data, in seconds ({load}):")
-    for (_, before), (what, after) in zip(times, times[1:], strict=False):
+    for (_, before), (what, after) in pairwise(times):
         print(f"  {after - before:5.1f}  {what}")
     print(f"  {times[-1][1] - times[0][1]:5.1f}  all")
 
@@ -399,7 +403,10 @@ def test_an_update_keeps_what_was_typed(hub, ada):
     sources = ["".join(cell["source"]) for cell in after["cells"]]
     for typed in ("mine = 'typed'", "mine_too = 2", "mine_at_the_end = 3"):
         assert any(typed in source for source in sources), typed
-    assert any("42\n" in str(cell.get("outputs")) or "42" in str(cell.get("outputs")) for cell in after["cells"])
+    assert any(
+        "42\n" in str(cell.get("outputs")) or "42" in str(cell.get("outputs"))
+        for cell in after["cells"]
+    )
     assert "corrected = 'elsewhere'" in sources
     assert not any("<<<<" in source for source in sources)
     kept = [p.read_text() for p in ada.chapter.parent.glob("notes__*.txt")]
@@ -497,7 +504,9 @@ def test_a_kernel_that_is_killed_dies_alone(ada):
     os.kill(dying.pid, signal.SIGKILL)
     assert "42" in other.run("print(kept + 1)")
     api = f"{ada.url}/api/kernels"
-    wait_for(lambda: ada.session.get(f"{api}/{dying.id}").json()["execution_state"] != "dead", "it", 60)
+    wait_for(
+        lambda: ada.session.get(f"{api}/{dying.id}").json()["execution_state"] != "dead", "it", 60
+    )
     assert alive(server) and server.pid == ada.server().pid
 
 
@@ -561,12 +570,13 @@ def test_nobody_reads_or_writes_what_is_not_theirs(hub, ada, bob):
         f"cat /proc/{ada.server().pid}/environ",
         f"cat /proc/{hub.process.pid}/environ",
         f"kill {ada.server().pid}",
-        f"ls {ada.home}/.local/share/jupyter/runtime",
+        f"ls {ada.home}/.run",
     ):
         status, said = bob.sh(command)
-        assert status != 0 and "denied" in said.lower() or "not permitted" in said, f"{command}: {said}"
+        assert status != 0, f"{command}: {said}"
+        assert "denied" in said or "not permitted" in said, f"{command}: {said}"
     # The same commands work for those who may, so it is not the commands that fail.
-    assert ada.sh(f"cat {ada.chapter}; ls {ada.home}/.local/share/jupyter/runtime")[0] == 0
+    assert ada.sh(f"cat {ada.chapter}; ls {ada.home}/.run")[0] == 0
     assert bob.sh(f"cat {data} | head -c 9; ls {shared}/__init__.py")[0] == 0
 
 
@@ -593,9 +603,16 @@ def listening(processes):
 
 def test_what_listens_is_local_and_asks_who_is_there(hub, ada, bob):
     kernel = ada.kernel()
-    kernel.run("import numpy")
-    open_to_ada = listening(ada.processes())
-    assert len(open_to_ada) == 1, f"only the server listens, no kernel: {open_to_ada}"
+    # Whoever may connect to a kernel's sockets hears what it prints: they are files, in a folder
+    # of its own. What is left is ipykernel's way in for output of its children, with a key.
+    file = next(ada.home.glob(f".run/kernel-{kernel.id}.json"))
+    assert json.loads(file.read_text())["transport"] == "ipc"
+    assert len(listening([psutil.Process(kernel.pid)])) <= 1
+    assert "not installed" in kernel.run(
+        "try:\n    import debugpy\nexcept ImportError:\n    print('not installed')"
+    )
+    open_to_ada = listening([ada.server()])
+    assert len(open_to_ada) == 1
     hub_processes = [hub.process.pid, int((STATE / "proxy.pid").read_text())]
     of_hub = listening(map(psutil.Process, hub_processes))
     assert {port for _, port in of_hub} == {hub.port, hub.hub_port, hub.proxy_port}
@@ -613,7 +630,7 @@ def test_what_listens_is_local_and_asks_who_is_there(hub, ada, bob):
         f"{hub.url}/hub/api/users/{ADA}",
     ):
         for header in ("X: y", f"Authorization: {own}", "Authorization: token 0123456789abcdef"):
-            status, said = bob.sh(f"curl -s -o /dev/null -w '%{{http_code}}' -H '{header}' {url}")
+            _, said = bob.sh(f"curl -s -o /dev/null -w '%{{http_code}}' -H '{header}' {url}")
             assert said in ("302", "401", "403", "404"), f"{url} with {header.split()[0]}: {said}"
     assert ada.session.get(f"http://127.0.0.1:{port}/user/{ADA}/api/contents").ok
     # In the browser, too.
@@ -629,7 +646,9 @@ def test_sign_up_waits_for_the_teacher(hub):
 
     def sign_up(name, password):
         form = {"username": name, "signup_password": password}
-        return hub.post(stranger, "/hub/signup", **form, signup_password_confirmation=password).text
+        return hub.post(
+            stranger, "/hub/signup", **form, signup_password_confirmation=password
+        ).text
 
     assert "sent to the admin" in sign_up(name, password)
     assert "sent to the admin" not in sign_up("test-weak", "password")
@@ -679,15 +698,20 @@ def test_twenty_at_once_are_twenty_accounts(hub):
     hub.accounts(f"@{file}")
     passwords = {hub.passwords[name] for name in names}
     assert len(passwords) == 20 and all(len(password) >= 12 for password in passwords)
-    with ThreadPoolExecutor(4) as pool:
-        sessions = pool.map(hub.sign_in, names[:4])
-        assert all(s.get(f"{hub.url}/hub/home", allow_redirects=False).ok for s in sessions)
+    for name in (names[0], names[-1]):
+        home = hub.sign_in(name).get(f"{hub.url}/hub/home", allow_redirects=False)
+        assert home.status_code == 200
 
 
 def test_installing_again_keeps_settings_and_accounts(hub, ada):
     settings = (PREFIX / "etc" / "hub.toml").read_text()
     secrets = (STATE / "secrets.env").read_text()
-    said = run(DEPLOY / "install.sh", "--prefix", PREFIX, env=os.environ | {"WORKSHOP_DATA_SOURCE": "simulated"})
+    said = run(
+        DEPLOY / "install.sh",
+        "--prefix",
+        PREFIX,
+        env=os.environ | {"WORKSHOP_DATA_SOURCE": "simulated"},
+    )
     assert (PREFIX / "etc" / "hub.toml").read_text() == settings
     assert (STATE / "secrets.env").read_text() == secrets
     assert "password" not in said
@@ -696,7 +720,10 @@ def test_installing_again_keeps_settings_and_accounts(hub, ada):
 
 
 def test_the_installer_says_what_is_wrong(tmp_path):
-    for arguments, message in ((["--domain"], "needs a value"), (["--nonsense"], "Install the course")):
+    for arguments, message in (
+        (["--domain"], "needs a value"),
+        (["--nonsense"], "Install the course"),
+    ):
         done = subprocess.run([DEPLOY / "install.sh", *arguments], capture_output=True, text=True)
         assert done.returncode != 0 and message in done.stdout + done.stderr
     done = subprocess.run(

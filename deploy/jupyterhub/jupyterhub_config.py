@@ -39,7 +39,7 @@ class Accounts(NativeAuthenticator):
     """Accounts that a teacher makes or approves."""
 
     def get_handlers(self, app):
-        # Its page for signing in (1.3.0) fails with JupyterHub 6; that of JupyterHub does it all.
+        # Its page for signing in (1.3.0) fails with JupyterHub 6; that of JupyterHub serves.
         return [(path, page) for path, page in super().get_handlers(app) if path != "/login"]
 
 
@@ -58,8 +58,8 @@ else:
     c.NativeAuthenticator.seconds_before_next_try = 60
     if SETTINGS["sign_up"]:
         c.JupyterHub.template_vars = {
-            "announcement_login": 'No account yet? <a href="/hub/signup">Ask for one</a>, and tell '
-            "your teacher, who approves it."
+            "announcement_login": 'No account yet? <a href="/hub/signup">Ask for one</a>, '
+            "and tell your teacher, who approves it."
         }
 c.Authenticator.username_pattern = "[a-z0-9][a-z0-9_-]{0,23}"
 
@@ -83,6 +83,8 @@ c.Spawner.env_keep = ["LANG"]
 c.Spawner.environment = {
     "PATH": f"{COURSE}/bin:/usr/local/bin:/usr/bin:/bin",
     "LANG": "C.UTF-8",
+    # Kernels' sockets are there, and their names may have 107 letters.
+    "JUPYTER_RUNTIME_DIR": lambda spawner: f"{home(spawner)}/.run",
     "GIT_CONFIG_SYSTEM": str(PREFIX / "etc" / "gitconfig"),
     "WORKSHOP_DATA_DIR": str(PREFIX / "data"),
     # Without the recording on this server, nobody's first cell waits for a download.
@@ -92,16 +94,22 @@ c.Spawner.environment = {
 }
 
 
+def home(spawner):
+    """Return the participant's folder."""
+    return f"{SETTINGS['homes']}/{SYSTEM_USER.format(spawner.user.name)}"
+
+
 def make_system_user(spawner):
     """Make the participant's user of this system, with a folder that only they can read."""
     name = SYSTEM_USER.format(spawner.user.name)
     try:
         pwd.getpwnam(name)
     except KeyError:
-        home = f"{SETTINGS['homes']}/{name}"
         subprocess.run(
-            ["useradd", "--create-home", "--home-dir", home, "--user-group"]
-            + ["--shell", "/bin/bash", "--key", "HOME_MODE=0700", name],
+            [
+                *("useradd", "--create-home", "--home-dir", home(spawner), "--user-group"),
+                *("--shell", "/bin/bash", "--key", "HOME_MODE=0700", name),
+            ],
             check=True,
         )
 
