@@ -30,7 +30,7 @@ c.ConfigurableHTTPProxy.should_start = False
 c.JupyterHub.cleanup_servers = False
 c.JupyterHub.db_url = f"sqlite:///{STATE}/jupyterhub.sqlite"
 c.JupyterHub.cookie_secret_file = str(STATE / "cookie_secret")
-c.JupyterHub.concurrent_spawn_limit = 20  # more at once make each wait longer
+c.JupyterHub.concurrent_spawn_limit = 100  # more at once are told to try again
 c.JupyterHub.allow_named_servers = False
 
 
@@ -138,7 +138,7 @@ class LimitedProcessSpawner(LocalProcessSpawner):
 if SYSTEMD:
     c.JupyterHub.spawner_class = "systemd"
     c.SystemdSpawner.username_template = SYSTEM_USER.format("{USERNAME}")
-    c.SystemdSpawner.unit_name_template = "spikes-{USERNAME}"
+    c.SystemdSpawner.unit_name_template = "spikes-user-{USERNAME}"
     c.SystemdSpawner.default_shell = "/bin/bash"
     c.SystemdSpawner.isolate_tmp = True
     c.SystemdSpawner.unit_extra_properties = {
