@@ -22,6 +22,13 @@ CHAPTER_STYLE := --config line-length=76 --no-respect-gitignore
 PAGES := $(wildcard content/*.md content/images/* content/static/* content/templates/* tools/*.py) content/references.bib \
   _config.yml _toc.yml $(wildcard benchmarks/results/*.json)
 
+# JAX keeps what it translated, and the next run finds it. What it cannot read (somebody else is
+# just writing it, or was killed) it translates anew, without a word.
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/build/jax
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
+export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
+export PYTHONWARNINGS ?= ignore:Error reading persistent compilation cache,ignore:Error writing persistent compilation cache
+
 .PHONY: editions help book serve test test-recorded test-recovery test-install test-site linkcheck site-zip pdf cheat-sheet notebooks new-chapter data check bench bench-site lint format lock clean
 
 help: ## list the targets
