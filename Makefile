@@ -13,6 +13,9 @@ else
 BIN := $(VENV)/bin
 endif
 ENV := $(VENV)/.installed
+# What `make bench` measures: sizes of fits (1000000x100 takes minutes more), and chapters.
+SIZES ?= 28020x8,28020x200,1000000x8
+CHAPTERS ?= fit_glm add_history compare_models
 WHEEL := build/site/workshop_utils-$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)-py3-none-any.whl
 NOTEBOOKS := $(patsubst content/%.md,build/notebooks/%.ipynb,$(shell grep -l '{code-cell}' content/*.md))
 # Wider code would have to be scrolled sideways on the website. The notebooks are in .gitignore.
@@ -20,7 +23,14 @@ CHAPTER_STYLE := --config line-length=76 --no-respect-gitignore
 PAGES := $(wildcard content/*.md content/images/* content/static/* content/templates/* tools/*.py) content/references.bib \
   _config.yml _toc.yml $(wildcard benchmarks/results/*.json)
 
-.PHONY: editions help book serve test test-gpu on-gpu test-recorded test-recovery test-install test-site test-hub linkcheck site-zip pdf cheat-sheet notebooks new-chapter data check bench lint format lock clean
+# JAX keeps what it translated, and the next run finds it. What it cannot read (somebody else is
+# just writing it, or was killed) it translates anew, without a word.
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/build/jax
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
+export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
+export PYTHONWARNINGS ?= ignore:Error reading persistent compilation cache,ignore:Error writing persistent compilation cache
+
+.PHONY: editions help book serve test test-gpu on-gpu test-recorded test-recovery test-install test-site test-hub linkcheck site-zip pdf cheat-sheet notebooks new-chapter data check bench bench-site lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -126,9 +136,19 @@ data: $(ENV) ## download the recording, or say why it is simulated
 check: $(ENV) ## am I ready? Python, packages, JAX, data, memory
 	@$(BIN)/python -m workshop_utils check
 
-bench: $(ENV) ## time the streaming of a sweep, and the checking of a file
+bench: .venv/.bench ## time chapters, fits, features and streaming (some ten minutes); SIZES=, CHAPTERS=
 	@$(BIN)/python benchmarks/streaming.py
 	@$(BIN)/python benchmarks/hashing.py
+	@$(BIN)/python benchmarks/features.py
+	@$(BIN)/python benchmarks/chapters.py $(CHAPTERS)
+	@$(BIN)/python benchmarks/fits.py --sizes $(SIZES)
+
+bench-site: .venv/.bench ## time the build of the website: cold, unchanged, one chapter changed (minutes)
+	@$(BIN)/python benchmarks/build_site.py
+
+.venv/.bench: benchmarks/requirements.txt $(ENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 lint: $(ENV) $(NOTEBOOKS) ## check the style of the code
 	@$(BIN)/ruff check --quiet workshop_utils tests tools benchmarks deploy

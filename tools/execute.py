@@ -33,9 +33,12 @@ CACHE = ROOT / "_build" / ".jupyter_cache"
 STATUS = ROOT / "build" / "status.md"
 SOURCE = ROOT / "build" / "source.md"
 RECOVERY = ROOT / "build" / "recovery.md"
-RECOVERY_RESULT = ROOT / "benchmarks" / "results" / "recovery.json"
+RESULTS = ROOT / "benchmarks" / "results"
+RECOVERY_RESULT = RESULTS / "recovery.json"
 GPU = ROOT / "build" / "gpu.md"
-GPU_RESULT = ROOT / "benchmarks" / "results" / "gpu.json"  # a run of `make test-gpu`, if any
+GPU_RESULT = RESULTS / "gpu.json"  # a run of `make test-gpu`, if any
+SPEED = ROOT / "build" / "speed.md"
+SPEED_RESULTS = ("chapters", "fits", "features", "site")
 COMPARISON = ROOT / "build" / "comparison.md"
 EXPLORER = ROOT / "build" / "static" / "explorer_data.js"
 RECORDS = ROOT / "_build" / "executions.json"
@@ -56,11 +59,11 @@ def fingerprint(source):
     return digest.hexdigest()
 
 
-def execute(path):
+def execute(path, record_timing=False):
     """Execute one chapter; return its notebook, seconds, peak memory in MB and error.
 
     Runs in a process of its own, so that the only child whose memory is counted is
-    this chapter's kernel.
+    this chapter's kernel. `record_timing` adds to each cell when it ran.
     """
     notebook = jupytext.read(path)
     result = single_nb_execution(
@@ -68,6 +71,7 @@ def execute(path):
         cwd=str(path.parent),
         timeout=CELL_TIMEOUT_S,
         allow_errors=False,
+        record_timing=record_timing,
         config=ENCRYPTED,
     )
     try:
@@ -198,6 +202,23 @@ def gpu_table(found):
     return "\n".join(lines)
 
 
+def speed_tables(found):
+    """Return the tables of one result of `make bench`, as Markdown."""
+    lines = []
+    for table in found["tables"]:
+        names = list(dict.fromkeys(name for row in table["rows"] for name in row))
+        lines += [f"**{table['title']}**", "", "| " + " | ".join(names) + " |"]
+        lines += ["|" + "---|" * len(names)]
+        for row in table["rows"]:
+            values = (row.get(name, "") for name in names)
+            cells = (f"{v:.3g}" if isinstance(v, float) else str(v) for v in values)
+            lines.append("| " + " | ".join(cells) + " |")
+        lines.append("")
+    versions = ", ".join(f"{name} {v}" for name, v in found["versions"].items())
+    lines += [f"`{found['command']}` on {found['date']}, {found['machine']}, {versions}.", ""]
+    return "\n".join(lines)
+
+
 def main():
     source = "simulated" if is_simulated(fetch_data("allen_478498617.nwb")) else "recorded"
     os.environ["WORKSHOP_DATA_SOURCE"] = source  # one source for all chapters of a build
@@ -208,6 +229,9 @@ def main():
     RECOVERY.write_text(recovery_tables(found), encoding="utf-8")
     found = json.loads(GPU_RESULT.read_text(encoding="utf-8")) if GPU_RESULT.exists() else None
     GPU.write_text(gpu_table(found), encoding="utf-8")
+    paths = [RESULTS / f"{name}.json" for name in SPEED_RESULTS]
+    stored = [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
+    SPEED.write_text("\n".join(speed_tables(found) for found in stored), encoding="utf-8")
 
     records = json.loads(RECORDS.read_text()) if RECORDS.exists() else {}
     if records.get("fingerprint") != fingerprint(source):

@@ -39,7 +39,7 @@ def derivatives(X: NDArray, y: NDArray, weights: NDArray) -> tuple[float, NDArra
         counts = y[start : start + ROWS]
         x = np.column_stack([X[start : start + ROWS], np.ones(len(counts))])  # in 64 bits
         log_mu = x @ weights
-        with np.errstate(over="ignore"):  # a step that is too long; it will be halved
+        with np.errstate(over="ignore", invalid="ignore"):  # too long a step will be halved
             mu = np.exp(log_mu)
             loss += mu.sum() - counts @ log_mu
             slope += x.T @ (mu - counts)
