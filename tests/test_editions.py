@@ -372,8 +372,8 @@ def test_a_new_cell_leaves_the_ids_of_the_others():
         ("(a-target)=\n## Title", "## Title"),
         (":::{admonition} Mind\n:class: note\nA *word*.\n:::", "> **Mind**\n>\n> A *word*."),
         (
-            "```{dropdown} Hint\nUse {math}`x`.\n```",
-            "<details>\n<summary><b>Hint</b> (click)</summary>\n\nUse $x$.\n\n</details>",
+            "```{dropdown} Hint\nUse {term}`lag`.\n```",
+            "<details>\n<summary><b>Hint</b> (click)</summary>\n\nUse lag.\n\n</details>",
         ),
         ("[Judge](judge_fit.md)", "[Judge](judge_fit.ipynb)"),
         ("the [glossary](glossary.md), without an address", "the glossary, without an address"),
@@ -393,7 +393,10 @@ def test_two_works_in_brackets(book):
     )
 
 
-@pytest.mark.parametrize("source", [":::{figure} a.png\n:::", "{kbd}`x`", "a\n: b"])
+@pytest.mark.parametrize(
+    "source",
+    [":::{figure} a.png\n:::", "{kbd}`x`", "a\n: b", ":::{dropdown} Hint\n{math}`x`\n:::"],
+)
 def test_markup_without_a_plain_form_is_an_error(book, source):
     with pytest.raises(editions.Unknown):
         editions.plain(source, book)

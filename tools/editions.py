@@ -189,6 +189,8 @@ def block(token, book):
     if name in ("exercise-end", "solution-end"):
         return ""
     if name == "dropdown":
+        if "{math}" in body:  # jupyterlab-myst leaves it raw
+            raise Unknown("a formula in a {dropdown}")
         return folded(argument, plain(body, book))
     if name == "admonition":
         if "dropdown" in options.get("class", ""):
