@@ -257,11 +257,9 @@ def hub(tmp_path_factory):
     """Install, start; at the end stop everything that was started and remove everybody."""
     if os.geteuid() != 0:
         pytest.skip("makes users of this system, and so must be root: sudo make test-hub")
-    lacking = [
-        name for name in ("git", "node", "npm", "useradd", "setpriv") if not shutil.which(name)
-    ]
-    if lacking:
-        pytest.skip(f"needs {', '.join(lacking)}. Debian or Ubuntu: apt install git nodejs npm")
+    needed = ("git", "curl", "node", "npm", "useradd", "setpriv")
+    if lacking := [name for name in needed if not shutil.which(name)]:
+        pytest.skip(f"needs {', '.join(lacking)}. Debian: apt install git curl nodejs npm")
     if not (ROOT / "build/site/notebooks/participant").exists():
         pytest.fail("There are no notebooks to hand out. Type first: make notebooks")
     remove_people()
