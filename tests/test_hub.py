@@ -68,7 +68,12 @@ class Hub:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        wait_for(lambda: answers(f"{self.url}/hub/api/"), "the hub", 120)
+
+        def ready():
+            assert self.process.poll() is None, self.log.read_text()[-3000:]
+            return answers(f"{self.url}/hub/api/")
+
+        wait_for(ready, f"the hub ({self.log} says more)", 120)
 
     def stop(self):
         """Stop the hub alone."""
@@ -252,11 +257,9 @@ def hub(tmp_path_factory):
     """Install, start; at the end stop everything that was started and remove everybody."""
     if os.geteuid() != 0:
         pytest.skip("makes users of this system, and so must be root: sudo make test-hub")
-    lacking = [
-        name for name in ("git", "node", "npm", "useradd", "setpriv") if not shutil.which(name)
-    ]
-    if lacking:
-        pytest.skip(f"needs {', '.join(lacking)}. Debian or Ubuntu: apt install git nodejs npm")
+    needed = ("git", "curl", "node", "npm", "useradd", "setpriv")
+    if lacking := [name for name in needed if not shutil.which(name)]:
+        pytest.skip(f"needs {', '.join(lacking)}. Debian: apt install git curl nodejs npm")
     if not (ROOT / "build/site/notebooks/participant").exists():
         pytest.fail("There are no notebooks to hand out. Type first: make notebooks")
     remove_people()
@@ -403,10 +406,7 @@ def test_an_update_keeps_what_was_typed(hub, ada):
     sources = ["".join(cell["source"]) for cell in after["cells"]]
     for typed in ("mine = 'typed'", "mine_too = 2", "mine_at_the_end = 3"):
         assert any(typed in source for source in sources), typed
-    assert any(
-        "42\n" in str(cell.get("outputs")) or "42" in str(cell.get("outputs"))
-        for cell in after["cells"]
-    )
+    assert any("42" in str(cell.get("outputs")) for cell in after["cells"])
     assert "corrected = 'elsewhere'" in sources
     assert not any("<<<<" in source for source in sources)
     kept = [p.read_text() for p in ada.chapter.parent.glob("notes__*.txt")]
@@ -438,21 +438,16 @@ def test_begin_a_chapter_again_and_keep_ones_own(hub, ada):
     assert ada.chapter.stat().st_uid == ada.system.pw_uid
 
 
-@pytest.mark.parametrize("fault", ["no course", "no space beside"])
-def test_a_failed_reset_loses_nothing(ada, fault):
+def test_a_failed_reset_loses_nothing(ada):
+    """The copy of the old version cannot be written."""
     mine = json.loads(ada.chapter.read_text())
-    mine["cells"][0]["source"] = f"# Mine, {fault}"
+    mine["cells"][0]["source"] = "# Mine, and to stay"
     ada.write(mine)
-    typed = ada.chapter.read_bytes()
-    objects, folder = ada.home / "course/.git/objects", ada.chapter.parent
-    if fault == "no course":
-        ada.sh(f"mv {objects} {objects}.away")
-    else:
-        folder.chmod(0o500)
+    typed, folder = ada.chapter.read_bytes(), ada.chapter.parent
+    folder.chmod(0o500)
     try:
         assert not my_work(ada, chapter=CHAPTER).ok
     finally:
-        ada.sh(f"mv {objects}.away {objects}")
         folder.chmod(0o755)
     assert ada.chapter.read_bytes() == typed
     assert my_work(ada, chapter=CHAPTER).ok
@@ -687,7 +682,8 @@ def test_no_password_is_the_same_everywhere(hub):
     password = hub.passwords[TEACHER].encode()
     assert len(set(password)) > 5
     for path in [*STATE.iterdir(), *(PREFIX / "etc").iterdir(), hub.log]:
-        assert path.is_dir() or password not in path.read_bytes(), path
+        if path.is_file():
+            assert password not in path.read_bytes(), path
 
 
 def test_twenty_at_once_are_twenty_accounts(hub):

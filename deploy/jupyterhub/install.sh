@@ -36,9 +36,10 @@ prefix=$(cd "$prefix" && pwd)
 
 # Debian's packages: only those that are missing.
 missing=()
-for need in git:git node:nodejs npm:npm curl:curl; do
+for need in git:git node:nodejs npm:npm; do
   command -v "${need%:*}" >/dev/null || missing+=("${need#*:}")
 done
+[ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
 [ -z "$domain" ] || command -v caddy >/dev/null || missing+=(caddy)
 python=${PYTHON:-/usr/bin/python3}
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
@@ -134,6 +135,7 @@ if [ "$systemd" = yes ]; then
 fi
 if [ -n "$domain" ]; then
   listen=$(sed -n 's|^listen = "http://\(.*\)"|\1|p' "$prefix/etc/hub.toml")
+  [ -e /etc/caddy/Caddyfile.before-spikes ] || cp /etc/caddy/Caddyfile /etc/caddy/Caddyfile.before-spikes
   printf '%s {\n\treverse_proxy %s\n}\n' "$domain" "$listen" >/etc/caddy/Caddyfile
   [ "$systemd" = no ] || systemctl reload-or-restart caddy
 fi
