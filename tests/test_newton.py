@@ -128,7 +128,8 @@ def test_updates_are_single_steps(neuron):
     model = nmo.glm.GLM(**NEWTON)
     params = model.initialize_params(X, y)
     name = "optimizer" if hasattr(model, "initialize_optimizer_and_state") else "solver"
-    state = getattr(model, f"initialize_{name}_and_state")(X, y, params)  # of 0.2.9, of 0.2.8
+    initialize = getattr(model, f"initialize_{name}_and_state")  # of 0.2.9, of 0.2.8
+    state = initialize(X=X, y=y, init_params=params)
     for _ in range(10):
         params, state = model.update(params, state, X, y)[:2]
     assert np.asarray(model.coef_) == pytest.approx(irls(X, y)[:-1], rel=1e-6)

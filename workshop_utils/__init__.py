@@ -15,7 +15,6 @@ from workshop_utils.data import (
     provenance,
 )
 from workshop_utils.plot import plot_pulses, plot_spikes, plot_tuning
-from workshop_utils.stream import StreamedRecording, StreamedSeries, serve_folder, stream_data
 
 __all__ = [
     "DATASETS",
@@ -47,16 +46,20 @@ __all__ = [
 _LATE = {
     "BlockedSplit": "evaluate",
     "Newton": "newton",
+    "StreamedRecording": "stream",
+    "StreamedSeries": "stream",
     "bits_per_spike": "evaluate",
     "check_answer": "answers",
     "register_newton": "newton",
     "rescale_intervals": "evaluate",
+    "serve_folder": "stream",
     "simulate_recording": "simulate",
+    "stream_data": "stream",
 }
 
 
 def __getattr__(name: str):
-    """Import what needs NumPy only when it is used: `check` must run without."""
+    """Import when it is used what takes long, or needs NumPy: `check` must run without."""
     if name not in _LATE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
