@@ -19,7 +19,7 @@ CHAPTER_STYLE := --config line-length=76 --no-respect-gitignore
 PAGES := $(wildcard content/*.md content/images/* content/static/* content/templates/* tools/*.py) content/references.bib \
   _config.yml _toc.yml benchmarks/results/recovery.json
 
-.PHONY: editions help book serve test test-recorded test-recovery test-install test-site linkcheck site-zip pdf cheat-sheet notebooks new-chapter data check bench lint format lock clean
+.PHONY: editions help book serve test test-recorded test-recovery test-install test-site linkcheck site-zip pdf cheat-sheet notebooks new-chapter data check bench bench-hub lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -118,6 +118,9 @@ bench: $(ENV) ## time the streaming of a sweep, and the checking of a file
 	@$(BIN)/python benchmarks/streaming.py
 	@$(BIN)/python benchmarks/hashing.py
 
+bench-hub: $(ENV) ## how long 5, 10 and 20 people wait on a hub on this computer (benchmarks/README.md)
+	@$(BIN)/python benchmarks/load_hub.py --people "$(PEOPLE)" $(OPTIONS)
+
 lint: $(ENV) $(NOTEBOOKS) ## check the style of the code
 	@$(BIN)/ruff check --quiet workshop_utils tests tools benchmarks
 	@$(BIN)/ruff format --quiet --check workshop_utils tests tools benchmarks
@@ -133,7 +136,7 @@ LOCKED := uv pip compile --quiet --universal --python-version 3.11 --generate-ha
 
 lock: ## renew requirements.txt and the locks that build on it (needs uv)
 	$(LOCKED) --upgrade requirements.in -o requirements.txt
-	for more in requirements-gpu requirements-site benchmarks/requirements deploy/jupyterhub/requirements; do \
+	for more in requirements-gpu requirements-site benchmarks/requirements deploy/jupyterhub/requirements deploy/kubernetes/requirements; do \
 	  $(LOCKED) -c requirements.txt $$more.in -o $$more.txt || exit 1; done
 
 clean: ## remove what was built (not the environment, not the downloaded data)
