@@ -1,0 +1,26 @@
+"""In each kernel of the hub: say so when memory is at its end."""
+
+import os
+from pathlib import Path
+
+ADVICE = """
+This kernel has reached the {limit}memory that each participant has. Nothing else was stopped: your other
+notebooks go on, and so do this one's variables. To go on here: delete what is large (`del name`),
+or restart the kernel (menu Kernel) and run less at a time. Notebooks that you do not need: menu Kernel, Shut Down."""
+
+
+def load_ipython_extension(shell):
+    """Explain errors of memory; let the system end this kernel before its server."""
+    Path("/proc/self/oom_score_adj").write_text("500")
+    limit = int(os.environ.get("MEM_LIMIT", 0))
+    advice = ADVICE.format(limit=f"{limit / 2**30:.1f} GB of " if limit else "")
+
+    def explain(shell, kind, error, traceback, tb_offset=None):
+        shown = shell.InteractiveTB.structured_traceback(kind, error, traceback, tb_offset)
+        # JAX has no class of its own for it.
+        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+            shown += [advice]
+        shell._showtraceback(kind, error, shown)
+        return shown
+
+    shell.set_custom_exc((MemoryError, RuntimeError, ValueError), explain)
