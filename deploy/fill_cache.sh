@@ -21,8 +21,7 @@ export PATH=$environment/bin:$PATH
 export NUMBA_CACHE_DIR=$folder/home/.cache/numba MPLCONFIGDIR=$folder/home/.cache/matplotlib
 export JAX_COMPILATION_CACHE_DIR=$folder/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1
-for chapter in $(grep -l '{code-cell}' "$chapters"/*.md); do
-  jupytext --quiet --to ipynb --output "$work/$(basename "$chapter" .md).ipynb" "$chapter"
-done
+cp $(grep -l '{code-cell}' "$chapters"/*.md) "$work"
+jupytext --quiet --to ipynb "$work"/*.md
 jupyter execute --timeout=600 "$work"/*.ipynb
 chmod -R a+rX "$folder"
