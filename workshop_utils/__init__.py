@@ -22,6 +22,7 @@ __all__ = [
     "BlockedSplit",
     "DataError",
     "Dataset",
+    "Newton",
     "Provenance",
     "StreamedRecording",
     "StreamedSeries",
@@ -35,6 +36,7 @@ __all__ = [
     "plot_spikes",
     "plot_tuning",
     "provenance",
+    "register_newton",
     "rescale_intervals",
     "serve_folder",
     "simulate_recording",
@@ -44,8 +46,10 @@ __all__ = [
 
 _LATE = {
     "BlockedSplit": "evaluate",
+    "Newton": "newton",
     "bits_per_spike": "evaluate",
     "check_answer": "answers",
+    "register_newton": "newton",
     "rescale_intervals": "evaluate",
     "simulate_recording": "simulate",
 }
