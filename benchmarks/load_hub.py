@@ -219,20 +219,25 @@ class Person:
                 await asyncio.sleep(1)
 
 
+def hub_and_proxy(hub):
+    """Return the processes behind an address: the proxy, and the hub that it asks."""
+    listening = {
+        connection.laddr.port: connection.pid
+        for connection in psutil.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    proxy = psutil.Process(listening[urlsplit(hub).port])
+    command = proxy.cmdline()
+    target = urlsplit(command[command.index("--default-target") + 1])
+    return [proxy, psutil.Process(listening[target.port])]
+
+
 def servers(names):
-    """Return the processes of each person's server, and those of the hub and its proxy."""
+    """Return the processes of each person: their server and its kernels."""
     found = {name: [] for name in names}
-    found["hub"] = []
-    for process in psutil.process_iter(["cmdline"]):
-        command = " ".join(process.info["cmdline"] or [])
-        try:
-            owner = process.environ().get("JUPYTERHUB_USER")
-        except psutil.Error:
-            continue
-        if owner in found:
-            found[owner].append(process)
-        elif "configurable-http-proxy" in command or re.search(r"bin/jupyterhub( |$)", command):
-            found["hub"].append(process)
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            found.get(process.environ().get("JUPYTERHUB_USER"), []).append(process)
     return found
 
 
@@ -245,11 +250,12 @@ def memory(processes):
     return found
 
 
-async def watch(names, round_, used, spare, everyone):
+async def watch(names, round_, used, options, everyone):
     """Look at the machine every few seconds, and end the round before memory runs out."""
+    behind = hub_and_proxy(options.hub)
     psutil.cpu_percent(None)
     while True:
-        await asyncio.sleep(3)
+        await asyncio.sleep(5)
         found = await asyncio.to_thread(servers, names)
         for process in [p for name in names for p in found[name]]:
             with contextlib.suppress(psutil.Error):
@@ -257,7 +263,7 @@ async def watch(names, round_, used, spare, everyone):
         sizes = {
             name: await asyncio.to_thread(memory, processes) for name, processes in found.items()
         }
-        hub = sum(sizes.pop("hub").values())
+        hub = sum((await asyncio.to_thread(memory, behind)).values())
         of_people = [sum(of_one.values()) for of_one in sizes.values()]
         # A person has one server, the first of their processes, and its kernels.
         of_servers = [
@@ -273,8 +279,8 @@ async def watch(names, round_, used, spare, everyone):
         round_["busy"].append(psutil.cpu_percent(None))
         free = psutil.virtual_memory().available
         round_["least_free"] = min(round_["least_free"], free)
-        if free < spare * 1e9:
-            round_["broken_off"] = f"less than {spare} GB of memory left"
+        if free < options.spare_gb * 1e9:
+            round_["broken_off"] = f"less than {options.spare_gb} GB of memory left"
             for task in everyone:
                 task.cancel()
             return
@@ -295,7 +301,7 @@ async def one_round(people, options):
     started = time.perf_counter()
     used = {}
     everyone = [asyncio.create_task(person.stay(options.minutes * 60)) for person in people]
-    watcher = asyncio.create_task(watch(names, round_, used, options.spare_gb, everyone))
+    watcher = asyncio.create_task(watch(names, round_, used, options, everyone))
     await asyncio.gather(*everyone, return_exceptions=True)
     watcher.cancel()
     round_["seconds"] = round(time.perf_counter() - started, 1)
