@@ -19,7 +19,7 @@ CHAPTER_STYLE := --config line-length=76 --no-respect-gitignore
 PAGES := $(wildcard content/*.md content/images/* content/static/* content/templates/* tools/*.py) content/references.bib \
   _config.yml _toc.yml benchmarks/results/recovery.json
 
-.PHONY: editions help book serve test test-recorded test-recovery test-install test-site linkcheck site-zip pdf cheat-sheet notebooks new-chapter data check bench bench-hub lint format lock clean
+.PHONY: editions help book serve test test-recorded test-recovery test-install test-site test-hub linkcheck site-zip pdf cheat-sheet notebooks new-chapter data check bench bench-hub lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -64,6 +64,9 @@ test-recovery: $(ENV) ## the error bars of the course's fits, over 50 simulated 
 
 test-site: book .venv/.site ## drive a browser over every page of the website (needs Chromium)
 	@$(BIN)/python -m pytest -q -m site tests/test_site.py
+
+test-hub: $(ENV) .venv/.site ## install and start the JupyterHub, with people on it (as root; needs npm and Chromium)
+	@$(BIN)/python -m pytest -q -s -m hub --durations=5 tests/test_hub.py
 
 .venv/.site: requirements-site.txt $(ENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
@@ -122,13 +125,13 @@ bench-hub: $(ENV) ## how long 5, 10 and 20 people wait on a hub on this computer
 	@$(BIN)/python benchmarks/load_hub.py --people "$(PEOPLE)" $(OPTIONS)
 
 lint: $(ENV) $(NOTEBOOKS) ## check the style of the code
-	@$(BIN)/ruff check --quiet workshop_utils tests tools benchmarks
-	@$(BIN)/ruff format --quiet --check workshop_utils tests tools benchmarks
+	@$(BIN)/ruff check --quiet workshop_utils tests tools benchmarks deploy
+	@$(BIN)/ruff format --quiet --check workshop_utils tests tools benchmarks deploy
 	@$(BIN)/ruff check --quiet $(CHAPTER_STYLE) build/notebooks
 	@$(BIN)/ruff format --quiet --diff $(CHAPTER_STYLE) build/notebooks
 
 format: $(ENV) $(NOTEBOOKS) ## format the code of the chapters and of the package
-	@$(BIN)/ruff format --quiet workshop_utils tests tools benchmarks
+	@$(BIN)/ruff format --quiet workshop_utils tests tools benchmarks deploy
 	@$(BIN)/ruff format --quiet $(CHAPTER_STYLE) build/notebooks
 	@$(BIN)/jupytext --quiet --sync $(NOTEBOOKS)
 

@@ -39,7 +39,7 @@ class Accounts(NativeAuthenticator):
     """Accounts that a teacher makes or approves."""
 
     def get_handlers(self, app):
-        # Its page for signing in (1.3.0) fails with JupyterHub 6; that of JupyterHub does it all.
+        # Its page for signing in (1.3.0) fails with JupyterHub 6; that of JupyterHub serves.
         return [(path, page) for path, page in super().get_handlers(app) if path != "/login"]
 
 
@@ -58,8 +58,8 @@ else:
     c.NativeAuthenticator.seconds_before_next_try = 60
     if SETTINGS["sign_up"]:
         c.JupyterHub.template_vars = {
-            "announcement_login": 'No account yet? <a href="/hub/signup">Ask for one</a>, and tell '
-            "your teacher, who approves it."
+            "announcement_login": 'No account yet? <a href="/hub/signup">Ask for one</a>, '
+            "and tell your teacher, who approves it."
         }
 c.Authenticator.username_pattern = "[a-z0-9][a-z0-9_-]{0,23}"
 
@@ -69,7 +69,7 @@ LIMIT = int(SETTINGS["memory_gb"] * 2**30)
 # What one process may allocate, so that an error says what was too large. The stacks of its
 # threads count, but are hardly used; there are more of them where there are more processors.
 PER_PROCESS = LIMIT + os.cpu_count() * 32 * 2**20
-c.Spawner.cmd = [str(COURSE / "bin" / "jupyterhub-singleuser")]
+c.Spawner.cmd = [str(COURSE / "bin" / "python"), "-m", "spikes_hub.server"]
 c.Spawner.notebook_dir = "~"
 c.Spawner.default_url = (
     f"/git-pull?repo={SETTINGS['course']}&branch=notebooks"
@@ -83,6 +83,8 @@ c.Spawner.env_keep = ["LANG"]
 c.Spawner.environment = {
     "PATH": f"{COURSE}/bin:/usr/local/bin:/usr/bin:/bin",
     "LANG": "C.UTF-8",
+    # Kernels' sockets are there, and their names may have 107 letters.
+    "JUPYTER_RUNTIME_DIR": lambda spawner: f"{home(spawner)}/.run",
     "GIT_CONFIG_SYSTEM": str(PREFIX / "etc" / "gitconfig"),
     "WORKSHOP_DATA_DIR": str(PREFIX / "data"),
     # Without the recording on this server, nobody's first cell waits for a download.
@@ -99,18 +101,24 @@ if (CACHE / "jax").is_dir():
     c.Spawner.environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "1000000"
 
 
+def home(spawner):
+    """Return the participant's folder."""
+    return f"{SETTINGS['homes']}/{SYSTEM_USER.format(spawner.user.name)}"
+
+
 def make_system_user(spawner):
     """Make the participant's user of this system, with a folder that only they can read."""
     name = SYSTEM_USER.format(spawner.user.name)
     try:
         pwd.getpwnam(name)
     except KeyError:
-        home = f"{SETTINGS['homes']}/{name}"
         subprocess.run(
-            ["useradd", "--create-home", "--home-dir", home, "--user-group"]
-            + ["--shell", "/bin/bash", "--key", "HOME_MODE=0700"]
-            + (["--skel", str(CACHE / "home")] if CACHE.is_dir() else [])
-            + [name],
+            [
+                *("useradd", "--create-home", "--home-dir", home(spawner), "--user-group"),
+                *("--shell", "/bin/bash", "--key", "HOME_MODE=0700"),
+                *(("--skel", str(CACHE / "home")) if CACHE.is_dir() else ()),
+                name,
+            ],
             check=True,
         )
 

@@ -15,7 +15,9 @@ if "CONFIGPROXY_AUTH_TOKEN" not in os.environ:
     sys.exit("CONFIGPROXY_AUTH_TOKEN is not set: without it, anybody could redirect the hub.")
 os.execv(
     program,
-    [program, "--ip", listen.hostname, "--port", str(listen.port)]
-    + ["--api-ip", "127.0.0.1", "--api-port", str(settings["proxy_api_port"])]
-    + ["--default-target", hub, "--error-target", f"{hub}/hub/error"],
+    [
+        *(program, "--ip", listen.hostname, "--port", str(listen.port)),
+        *("--api-ip", "127.0.0.1", "--api-port", str(settings["proxy_api_port"])),
+        *("--default-target", hub, "--error-target", f"{hub}/hub/error"),
+    ],
 )

@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 
 ADVICE = """
-This kernel has reached the {limit}memory that each participant has. Nothing else was stopped: your other
-notebooks go on, and so do this one's variables. To go on here: delete what is large (`del name`),
-or restart the kernel (menu Kernel) and run less at a time. Notebooks that you do not need: menu Kernel, Shut Down."""
+This kernel has reached the {limit}memory that each participant has.
+Nothing was stopped: your other notebooks go on, and this one still has its variables.
+What to do: delete what is large (`del name`), or restart the kernel (menu Kernel) and work
+on less at a time. Shut down the kernels of notebooks that you do not need any more."""
 
 
 def load_ipython_extension(shell):

@@ -1,4 +1,4 @@
-"""The page `my-work` of a participant's server: save everything as a zip, begin a chapter again."""
+"""The page `my-work` of a participant's server: save all as a zip, begin a chapter again."""
 
 import asyncio
 import os
