@@ -396,6 +396,7 @@ def main():
     if len(known) < max(options.counts):
         raise SystemExit(f"{options.people} names {len(known)} people only.")
 
+    known_versions = asyncio.run(versions(options.hub))
     rounds = []
     for count in options.counts:
         people = [Person(options.hub, *pair, options) for pair in known[:count]]
@@ -406,7 +407,7 @@ def main():
         "machine": f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 1e9:.0f} GB, "
         f"{platform.system()} {platform.machine()}",
         "command": "python benchmarks/load_hub.py " + shlex.join(sys.argv[1:]),
-        "versions": asyncio.run(versions(options.hub)),
+        "versions": known_versions,
         "note": options.note,
         "rounds": rounds,
     }
