@@ -30,7 +30,7 @@ export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
 export PYTHONWARNINGS ?= ignore:Error reading persistent compilation cache,ignore:Error writing persistent compilation cache
 
-.PHONY: editions help book serve test test-gpu on-gpu test-recorded test-recovery test-install test-site test-hub linkcheck site-zip pdf cheat-sheet notebooks new-chapter data check bench bench-site lint format lock clean
+.PHONY: editions help book serve test test-gpu on-gpu test-recorded test-recovery test-install test-site test-hub linkcheck site-zip pdf cheat-sheet notebooks new-chapter data check bench bench-site bench-hub lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -150,6 +150,9 @@ bench-site: .venv/.bench ## time the build of the website: cold, unchanged, one 
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
+bench-hub: $(ENV) ## how long 5, 10 and 20 people wait on a hub on this computer (benchmarks/README.md)
+	@$(BIN)/python benchmarks/load_hub.py --people "$(PEOPLE)" $(OPTIONS)
+
 lint: $(ENV) $(NOTEBOOKS) ## check the style of the code
 	@$(BIN)/ruff check --quiet workshop_utils tests tools benchmarks deploy
 	@$(BIN)/ruff format --quiet --check workshop_utils tests tools benchmarks deploy
@@ -165,7 +168,7 @@ LOCKED := uv pip compile --quiet --universal --python-version 3.11 --generate-ha
 
 lock: ## renew requirements.txt and the locks that build on it (needs uv)
 	$(LOCKED) --upgrade requirements.in -o requirements.txt
-	for more in requirements-gpu requirements-site benchmarks/requirements deploy/jupyterhub/requirements; do \
+	for more in requirements-gpu requirements-site benchmarks/requirements deploy/jupyterhub/requirements deploy/kubernetes/requirements; do \
 	  $(LOCKED) -c requirements.txt $$more.in -o $$more.txt || exit 1; done
 
 clean: ## remove what was built (not the environment, not the downloaded data)

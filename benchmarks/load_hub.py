@@ -23,6 +23,7 @@ import statistics
 import sys
 import time
 import uuid
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -218,55 +219,68 @@ class Person:
                 await asyncio.sleep(1)
 
 
+def hub_and_proxy(hub):
+    """Return the processes behind an address: the proxy, and the hub that it asks."""
+    listening = {
+        connection.laddr.port: connection.pid
+        for connection in psutil.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    proxy = psutil.Process(listening[urlsplit(hub).port])
+    command = proxy.cmdline()
+    target = urlsplit(command[command.index("--default-target") + 1])
+    return [proxy, psutil.Process(listening[target.port])]
+
+
 def servers(names):
-    """Return the processes of each person's server, and those of the hub and its proxy."""
+    """Return the processes of each person: their server and its kernels."""
     found = {name: [] for name in names}
-    found["hub"] = []
-    for process in psutil.process_iter(["cmdline"]):
-        command = " ".join(process.info["cmdline"] or [])
-        try:
-            owner = process.environ().get("JUPYTERHUB_USER")
-        except psutil.Error:
-            continue
-        if owner in found:
-            found[owner].append(process)
-        elif "configurable-http-proxy" in command or re.search(r"bin/jupyterhub( |$)", command):
-            found["hub"].append(process)
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            found.get(process.environ().get("JUPYTERHUB_USER"), []).append(process)
     return found
 
 
 def memory(processes):
-    """Return the memory of processes in bytes, what they share counted in parts (PSS)."""
-    total = 0
+    """Return the memory of each process in bytes, what they share counted in parts (PSS)."""
+    found = {}
     for process in processes:
-        try:
-            total += process.memory_full_info().pss
-        except psutil.Error:
-            continue
-    return total
+        with contextlib.suppress(psutil.Error):
+            found[process] = process.memory_full_info().pss
+    return found
 
 
-async def watch(names, round_, used, spare, everyone):
+async def watch(names, round_, used, options, everyone):
     """Look at the machine every few seconds, and end the round before memory runs out."""
-    busy = psutil.cpu_percent(None)
+    behind = hub_and_proxy(options.hub)
+    psutil.cpu_percent(None)
     while True:
-        await asyncio.sleep(3)
+        await asyncio.sleep(5)
         found = await asyncio.to_thread(servers, names)
         for process in [p for name in names for p in found[name]]:
             with contextlib.suppress(psutil.Error):
                 used[process] = sum(process.cpu_times()[:2])
-        per_person = [
-            await asyncio.to_thread(memory, found[name]) for name in names if found[name]
+        sizes = {
+            name: await asyncio.to_thread(memory, processes) for name, processes in found.items()
+        }
+        hub = sum((await asyncio.to_thread(memory, behind)).values())
+        of_people = [sum(of_one.values()) for of_one in sizes.values()]
+        # A person has one server, the first of their processes, and its kernels.
+        of_servers = [
+            of_one[min(of_one, key=lambda p: p.pid)] for of_one in sizes.values() if of_one
         ]
-        round_["peak_total"] = max(round_["peak_total"], sum(per_person))
-        round_["peak_person"] = max(round_["peak_person"], *per_person, 0)
-        round_["peak_hub"] = max(round_["peak_hub"], await asyncio.to_thread(memory, found["hub"]))
-        busy = psutil.cpu_percent(None)
-        round_["busy"].append(busy)
+        for what, now in {
+            "total": sum(of_people),
+            "person": max(of_people),
+            "server": max(of_servers, default=0),
+            "hub": hub,
+        }.items():
+            round_["peak_" + what] = max(round_["peak_" + what], now)
+        round_["busy"].append(psutil.cpu_percent(None))
         free = psutil.virtual_memory().available
         round_["least_free"] = min(round_["least_free"], free)
-        if free < spare * 1e9:
-            round_["broken_off"] = f"less than {spare} GB of memory left"
+        if free < options.spare_gb * 1e9:
+            round_["broken_off"] = f"less than {options.spare_gb} GB of memory left"
             for task in everyone:
                 task.cancel()
             return
@@ -279,6 +293,7 @@ async def one_round(people, options):
         "people": len(people),
         "peak_total": 0,
         "peak_person": 0,
+        "peak_server": 0,
         "peak_hub": 0,
         "least_free": psutil.virtual_memory().available,
         "busy": [],
@@ -286,14 +301,14 @@ async def one_round(people, options):
     started = time.perf_counter()
     used = {}
     everyone = [asyncio.create_task(person.stay(options.minutes * 60)) for person in people]
-    watcher = asyncio.create_task(watch(names, round_, used, options.spare_gb, everyone))
+    watcher = asyncio.create_task(watch(names, round_, used, options, everyone))
     await asyncio.gather(*everyone, return_exceptions=True)
     watcher.cancel()
     round_["seconds"] = round(time.perf_counter() - started, 1)
     round_["cpu_seconds_per_person"] = round(sum(used.values()) / len(people), 1)
     busy = round_.pop("busy") or [0.0]
     round_["cpu_busy_percent"] = round(statistics.mean(busy), 1)
-    for key in ("peak_total", "peak_person", "peak_hub", "least_free"):
+    for key in ("peak_total", "peak_person", "peak_server", "peak_hub", "least_free"):
         round_[key + "_mb"] = round(round_.pop(key) / 1e6)
     round_["waits"] = {
         step: summary([w for person in people for w in person.waits[step]]) for step in STEPS
@@ -303,6 +318,13 @@ async def one_round(people, options):
     round_["people_with_errors"] = sum(bool(person.errors) for person in people)
     await asyncio.gather(*(person.leave() for person in people), return_exceptions=True)
     return round_
+
+
+async def versions(hub):
+    """Return the hub's version, and those of the lock that it shares with this script."""
+    async with aiohttp.ClientSession() as http, http.get(hub + "/hub/api") as answer:
+        found = {"jupyterhub": (await answer.json())["version"]}
+    return found | {name: version(name) for name in ("jupyterlab", "jax", "nemos")}
 
 
 def summary(waits):
@@ -341,7 +363,8 @@ def table(rounds):
                 )
         lines.append(
             f"        {found['seconds']:.0f} s; memory {found['peak_total_mb']} MB of servers, "
-            f"at most {found['peak_person_mb']} MB one, {found['peak_hub_mb']} MB hub and proxy, "
+            f"at most {found['peak_person_mb']} MB one ({found['peak_server_mb']} MB without its "
+            f"kernel), {found['peak_hub_mb']} MB hub and proxy, "
             f"{found['least_free_mb']} MB left; {found['cpu_seconds_per_person']} s of processor "
             f"each, {found['cpu_busy_percent']} % busy; {found['people_with_errors']} with errors"
         )
@@ -373,6 +396,7 @@ def main():
     if len(known) < max(options.counts):
         raise SystemExit(f"{options.people} names {len(known)} people only.")
 
+    known_versions = asyncio.run(versions(options.hub))
     rounds = []
     for count in options.counts:
         people = [Person(options.hub, *pair, options) for pair in known[:count]]
@@ -383,6 +407,7 @@ def main():
         "machine": f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 1e9:.0f} GB, "
         f"{platform.system()} {platform.machine()}",
         "command": "python benchmarks/load_hub.py " + shlex.join(sys.argv[1:]),
+        "versions": known_versions,
         "note": options.note,
         "rounds": rounds,
     }

@@ -144,5 +144,6 @@ echo
 echo "Installed in $prefix. Next:"
 [ "$systemd" = yes ] || say "start the hub: $prefix/bin/spikes-start (there is no systemd here, so only memory per process is limited, not processors)"
 [ -z "${first:-}" ] || say "sign in as '${first%	*}' with the password '${first#*	}' (it is shown once; $prefix/bin/spikes-accounts makes a new one)"
+[ -d "$prefix/cache" ] || say "halve what people wait for in their first chapter: $source/deploy/fill_cache.sh $prefix/course $prefix/cache (some minutes, then restart the hub)"
 case $course in *OWNER/NAME*) say "say where the notebooks are: repeat with --course https://github.com/…" ;; esac
 [ -n "$domain" ] || say "HTTPS: repeat with --domain hub.example.org, or read deploy/jupyterhub/README.md"

@@ -91,7 +91,14 @@ c.Spawner.environment = {
     "WORKSHOP_DATA_SOURCE": (
         "auto" if (PREFIX / "data" / "allen_478498617.nwb").exists() else "simulated"
     ),
+    "MALLOC_ARENA_MAX": "2",  # fewer pools of freed memory
 }
+# What the chapters compile, if deploy/fill_cache.sh put it there: read by all, written by none
+# (nothing takes so long to compile). Where the folder is missing, JAX would warn.
+CACHE = PREFIX / "cache"
+if (CACHE / "jax").is_dir():
+    c.Spawner.environment["JAX_COMPILATION_CACHE_DIR"] = str(CACHE / "jax")
+    c.Spawner.environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "1000000"
 
 
 def home(spawner):
@@ -108,7 +115,9 @@ def make_system_user(spawner):
         subprocess.run(
             [
                 *("useradd", "--create-home", "--home-dir", home(spawner), "--user-group"),
-                *("--shell", "/bin/bash", "--key", "HOME_MODE=0700", name),
+                *("--shell", "/bin/bash", "--key", "HOME_MODE=0700"),
+                *(("--skel", str(CACHE / "home")) if CACHE.is_dir() else ()),
+                name,
             ],
             check=True,
         )
