@@ -162,21 +162,23 @@ def run_one(folder, solver, kind):
     print(json.dumps(found))
 
 
-def measure(sizes, solvers, limit):
+def measure(size, solvers, limit):
     rows = []
-    for size in sizes:
-        bins, columns = (int(number) for number in size.split("x"))
-        with tempfile.TemporaryDirectory() as folder:
-            X, y = make_data(bins, columns)
-            Path(folder, "optimum.json").write_text(json.dumps(best(X, y)))
-            np.save(Path(folder, "X.npy"), X)
-            np.save(Path(folder, "y.npy"), y)
-            del X, y
-            for kind in ("float64", "float32"):
-                for solver in solvers:
-                    rows.append(row(folder, size, kind, solver, limit))
-                compare(rows[-len(solvers) :])
+    with tempfile.TemporaryDirectory() as folder:
+        X, y = make_data(*shape(size))
+        Path(folder, "optimum.json").write_text(json.dumps(best(X, y)))
+        np.save(Path(folder, "X.npy"), X)
+        np.save(Path(folder, "y.npy"), y)
+        del X, y
+        for kind in ("float64", "float32"):
+            for solver in solvers:
+                rows.append(row(folder, size, kind, solver, limit))
+            compare(rows[-len(solvers) :])
     return rows
+
+
+def shape(size):
+    return tuple(int(number) for number in size.split("x"))
 
 
 def row(folder, size, kind, solver, limit):
@@ -221,11 +223,11 @@ def compare(rows):
                 r[f"{column} / fastest"] = r[f"{column} (s)"] / min(times)
 
 
-def share_of_bandwidth(sizes):
+def share_of_bandwidth(size):
     """Return what of Newton's time the reading of the predictors alone would take."""
     from workshop_utils.newton import fit_newton
 
-    bins, columns = (int(number) for number in sizes[-1].split("x"))
+    bins, columns = shape(size)
     X, y = make_data(bins, columns)
     start = np.append(np.zeros(columns), np.log(y.mean()))
     began = time.perf_counter()
@@ -252,19 +254,17 @@ def main():
     if arguments.one:
         run_one(*arguments.one)
         return
-    sizes = arguments.sizes.split(",")
     tables = [
-        {
-            "title": "Fits to the optimum",
-            "rows": measure(sizes, arguments.solvers.split(","), arguments.limit),
-        },
-        {
-            "title": "Newton's method against the speed of the memory",
-            "rows": [share_of_bandwidth(sizes)],
-        },
+        {"title": "Fits to the optimum", "rows": []},
+        {"title": "Newton's method against the speed of the memory", "rows": []},
     ]
+    for size in arguments.sizes.split(","):
+        found = measure(size, arguments.solvers.split(","), arguments.limit)
+        tables[0]["rows"] += found
+        tables[1]["rows"].append(share_of_bandwidth(size))
+        # After each size: the next may be the one that somebody does not want to wait for.
+        store("fits", "python benchmarks/fits.py --sizes " + arguments.sizes, tables)
     show(tables)
-    store("fits", "python benchmarks/fits.py --sizes " + arguments.sizes, tables)
 
 
 if __name__ == "__main__":
