@@ -73,6 +73,7 @@ def test_the_best_is_that_of_statsmodels():
 
 
 def test_features_are_the_same_everywhere():
+    pytest.importorskip("pytest_benchmark", reason="needs what make bench installs")
     script = str(BENCHMARKS / "features.py")
     done = subprocess.run([sys.executable, script, "--quick"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
