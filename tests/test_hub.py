@@ -290,6 +290,9 @@ def hub(tmp_path_factory):
             hub.stop()
         subprocess.run([PREFIX / "bin" / "spikes-start", "--stop"], check=True)
         remove_people()
+        shutil.rmtree(HOMES)
+        if PREFIX.is_relative_to("/var/tmp"):  # in build/hub, the next run finds it
+            shutil.rmtree(PREFIX)
 
 
 @pytest.fixture(scope="module")
