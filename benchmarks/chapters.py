@@ -50,7 +50,7 @@ def moments(notebook, seconds):
     spans = [(c, when(BEGIN, c), when(END, c)) for c in cells]
     kinds = {
         "setup cell": lambda c: "import" in c.source,
-        "load": lambda c: "load_" in c.source or "fetch_data" in c.source,
+        "load": lambda c: "load_data(" in c.source or "fetch_data(" in c.source,
         "first fit": lambda c: ".fit(" in c.source,
     }
     found = {}
