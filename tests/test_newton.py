@@ -138,7 +138,7 @@ def test_updates_are_single_steps(neuron):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda X: np.column_stack([X, X[:, 0] - X[:, 1]]), "are sums of others"),
+        (lambda X: np.column_stack([X, X[:, 0] - X[:, 1]]), "a predictor is a sum of others"),
         (lambda X: np.column_stack([X, np.full(N_BINS, 2.0)]), "or constant"),
         (lambda X: np.column_stack([X, np.zeros(N_BINS)]), "zero in every bin"),
     ],

@@ -55,8 +55,9 @@ def newton_step(slope: NDArray, curvature: NDArray) -> NDArray:
     scaled = curvature / np.outer(scale, scale)
     if np.linalg.cond(scaled) > 1e13:
         raise ValueError(
-            "some predictors are sums of others (or constant, as the intercept is): their weights "
-            "have no best values. Leave one out, or choose a regularizer and another solver"
+            "some weights have no best value: a predictor is a sum of others (or constant, as the "
+            "intercept is), or there are too few spikes where it is at work. Leave it out, or "
+            "choose the regularizer Ridge"
         )
     return -np.linalg.solve(scaled, slope / scale) / scale
 
