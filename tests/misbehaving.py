@@ -6,14 +6,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Server(ThreadingHTTPServer):
-    """Answers every request by calling `behave(handler, start)`; counts what it sends."""
+    """Answers every request by calling `behave(handler, start)`; counts the requests."""
 
     daemon_threads = True
 
     def __init__(self, behave, name="allen_478498617.nwb"):
         self.behave = behave
         self.requests = 0
-        self.sent = 0
         self.lock = threading.Lock()
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server_address[1]}/{name}"
@@ -43,8 +42,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def body(self, chunk):
         self.wfile.write(chunk)
-        with self.server.lock:
-            self.server.sent += len(chunk)
 
 
 def status(code, **headers):
