@@ -9,6 +9,7 @@ Usage: python benchmarks/chapters.py [slug ...] [--repeats 3]       (default: al
 import argparse
 import contextlib
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -49,9 +50,9 @@ def moments(notebook, seconds):
     cells = [c for c in notebook.cells if c.cell_type == "code" and "execution" in c.metadata]
     spans = [(c, when(BEGIN, c), when(END, c)) for c in cells]
     kinds = {
-        "setup cell": lambda c: "import" in c.source,
+        "setup cell": lambda c: "workshop_utils import" in c.source,
         "load": lambda c: "load_data(" in c.source or "fetch_data(" in c.source,
-        "first fit": lambda c: ".fit(" in c.source,
+        "first fit": lambda c: re.search(r"^(?!def )\S.*\bfit\(", c.source, re.MULTILINE),
     }
     found = {}
     for name, belongs in kinds.items():

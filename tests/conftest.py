@@ -20,6 +20,7 @@ APART = {
     "hub": "installs and starts a JupyterHub, as root: sudo make test-hub",
     "install": "installs from a package registry: make test-install",
     "slow": "takes minutes: make test-recovery",
+    "slurm": "starts a SLURM, as root: sudo make test-slurm",
     "gpu": "compares an NVIDIA GPU with the CPU: make test-gpu",
 }
 
