@@ -30,6 +30,8 @@ export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
 # Fewer pools of freed memory, as on the hub: a chapter's peak is lower by a twentieth (glibc alone reads it).
 export MALLOC_ARENA_MAX ?= 2
+# The course fits small matrices, many at a time: OpenBLAS' threads wait for each other longer than they save.
+export OPENBLAS_NUM_THREADS ?= 1
 export PYTHONWARNINGS ?= ignore:Error reading persistent compilation cache,ignore:Error writing persistent compilation cache
 
 .PHONY: editions help book serve test test-gpu on-gpu test-recorded test-recovery test-install test-site test-hub test-slurm linkcheck site-zip pdf cheat-sheet notebooks new-chapter data check bench bench-site bench-hub lint format lock clean

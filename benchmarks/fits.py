@@ -185,7 +185,9 @@ def row(folder, size, kind, solver, limit):
     """Return one row of the table, from a process that may take `limit` seconds."""
     command = [sys.executable, __file__, "--one", folder, solver, kind]
     new = {"bins × predictors": size.replace("x", " × "), "numbers": kind, "solver": solver}
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}  # no cache
+    # No cache, and every processor for everybody.
+    left_out = ("JAX_", "OPENBLAS_")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
     if "warm" in solver:
         environment |= CACHE | {"JAX_COMPILATION_CACHE_DIR": str(Path(folder, "cache"))}
     try:

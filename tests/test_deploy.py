@@ -74,9 +74,14 @@ def test_everything_that_the_image_copies_is_there_and_sent():
 
 
 def test_image_and_server_set_the_same():
-    """What the Dockerfile and jupyterhub_config.py set for JAX and memory."""
+    """What the Dockerfile and jupyterhub_config.py set for JAX, memory and threads."""
     server = (ROOT / "deploy" / "jupyterhub" / "jupyterhub_config.py").read_text()
-    for name in ("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "MALLOC_ARENA_MAX"):
+    names = (
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS",
+        "MALLOC_ARENA_MAX",
+        "OPENBLAS_NUM_THREADS",
+    )
+    for name in names:
         (value,) = re.findall(rf"\b{name}=(\S+)", DOCKERFILE)
         assert re.search(rf'"{name}"(: |\] = )"{value}"', server)
 

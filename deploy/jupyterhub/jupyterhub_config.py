@@ -92,6 +92,7 @@ c.Spawner.environment = {
         "auto" if (PREFIX / "data" / "allen_478498617.nwb").exists() else "simulated"
     ),
     "MALLOC_ARENA_MAX": "2",  # fewer pools of freed memory
+    "OPENBLAS_NUM_THREADS": "1",  # else everybody's threads wait for everybody's
 }
 # What the chapters compile, if deploy/fill_cache.sh put it there: read by all, written by none
 # (nothing takes so long to compile). Where the folder is missing, JAX would warn.
