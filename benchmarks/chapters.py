@@ -85,7 +85,7 @@ def row(name, cold, warm):
     new = {"chapter": name, "cold (s)": median(cold, "s"), "warm (s)": median(warm, "s")}
     new["peak memory (MB)"] = round(median(cold, "MB") or 0)
     for key in ("setup cell", "load", "first fit", "first figure at"):
-        new[f"{key}, cold (s)"] = median(cold, key)
+        new[f"{key} (s)"] = median(cold, key)
     new["first fit, warm (s)"] = median(warm, "first fit")
     return new
 
@@ -157,7 +157,7 @@ def main():
             "rows": compare(3),
         },
         {
-            "title": "Chapters",
+            "title": "Chapters; where nothing is said, cold",
             "rows": measure(
                 [p for p in chapters() if not arguments.slugs or p.stem in arguments.slugs],
                 arguments.repeats,

@@ -28,6 +28,10 @@ SIZES = "28020x8,28020x200,1000000x8,1000000x100"
 AT_OPTIMUM = 1e-9
 REPEATS = 5
 ENOUGH_S = 5  # no third fit where two took longer
+COLUMNS = (
+    "solver", "first (s)", "repeated (s)", "first / fastest", "repeated / fastest",
+    "import (s)", "above the optimum",
+)  # fmt: skip
 
 
 def nemos(name, **kwargs):
@@ -163,7 +167,8 @@ def run_one(folder, solver, kind):
 
 
 def measure(size, solvers, limit):
-    rows = []
+    """Return a table for each kind of numbers."""
+    tables = []
     with tempfile.TemporaryDirectory() as folder:
         X, y = make_data(*shape(size))
         Path(folder, "optimum.json").write_text(json.dumps(best(X, y)))
@@ -171,10 +176,13 @@ def measure(size, solvers, limit):
         np.save(Path(folder, "y.npy"), y)
         del X, y
         for kind in ("float64", "float32"):
-            for solver in solvers:
-                rows.append(row(folder, size, kind, solver, limit))
-            compare(rows[-len(solvers) :])
-    return rows
+            rows = [row(folder, size, kind, solver, limit) for solver in solvers]
+            compare(rows)
+            rows = [{name: r[name] for name in COLUMNS if name in r} for r in rows]
+            bins, columns = shape(size)
+            title = f"Fits to the optimum: {bins} bins, {columns} predictors, {kind}"
+            tables.append({"title": title, "rows": rows})
+    return tables
 
 
 def shape(size):
@@ -184,7 +192,7 @@ def shape(size):
 def row(folder, size, kind, solver, limit):
     """Return one row of the table, from a process that may take `limit` seconds."""
     command = [sys.executable, __file__, "--one", folder, solver, kind]
-    new = {"bins × predictors": size.replace("x", " × "), "numbers": kind, "solver": solver}
+    new = {"solver": solver}
     # No cache, and every processor for everybody.
     left_out = ("JAX_", "OPENBLAS_")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
@@ -198,12 +206,12 @@ def row(folder, size, kind, solver, limit):
         )
     except subprocess.TimeoutExpired:
         new |= {"first (s)": f"over {limit} in all", "repeated (s)": ""}
-        print(new)
+        print(size, kind, new)
         return new
     if done.returncode:
         error = done.stderr.strip().splitlines()[-1][:60]
         new |= {"first (s)": f"failed: {error}", "repeated (s)": ""}
-        print(new)
+        print(size, kind, new)
         return new
     found = json.loads(done.stdout.splitlines()[-1])
     counts = abs(found["above"]) <= AT_OPTIMUM
@@ -212,7 +220,7 @@ def row(folder, size, kind, solver, limit):
     else:
         new |= {"first (s)": "not at the optimum", "repeated (s)": ""}
     new |= {"import (s)": found["import"], "above the optimum": f"{found['above']:.1e}"}
-    print(new)
+    print(size, kind, new)
     return new
 
 
@@ -256,17 +264,13 @@ def main():
     if arguments.one:
         run_one(*arguments.one)
         return
-    tables = [
-        {"title": "Fits to the optimum", "rows": []},
-        {"title": "Newton's method against the speed of the memory", "rows": []},
-    ]
+    tables, memory = [], {"title": "Newton's method against the speed of the memory", "rows": []}
     for size in arguments.sizes.split(","):
-        found = measure(size, arguments.solvers.split(","), arguments.limit)
-        tables[0]["rows"] += found
-        tables[1]["rows"].append(share_of_bandwidth(size))
+        tables += measure(size, arguments.solvers.split(","), arguments.limit)
+        memory["rows"].append(share_of_bandwidth(size))
         # After each size: the next may be the one that somebody does not want to wait for.
-        store("fits", "python benchmarks/fits.py --sizes " + arguments.sizes, tables)
-    show(tables)
+        store("fits", "python benchmarks/fits.py --sizes " + arguments.sizes, [*tables, memory])
+    show([*tables, memory])
 
 
 if __name__ == "__main__":
