@@ -5,8 +5,9 @@ reader waits for, translation by JAX included; the repeated one is a new model o
 shape, median of up to five. A time counts only if the log-likelihood per bin is within 1e-9 of the
 optimum's, which Newton's method finds beforehand in 64 bits; the table says how far it was.
 
-*Warm cache* is a second process, which finds JAX's translations in a folder. "First / fastest"
-compares the first fits, with the import of the library left out.
+*Warm cache* is a second process, which finds JAX's translations in a folder. *Ridge 0* is the same
+fit with a penalty of strength zero, after which NeMoS does not compute the rank of the predictors.
+"First / fastest" compares the first fits, with the import of the library left out.
 
 Usage: python benchmarks/fits.py [--sizes 28020x8,1000000x100] [--solvers ...] [--limit 60]
 """
@@ -34,7 +35,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def nemos(name, **kwargs):
+def nemos(name, penalty=None, **kwargs):
     def prepare(X, y):
         import jax
 
@@ -47,7 +48,12 @@ def nemos(name, **kwargs):
         glm = nmo.glm.GLM  # imported at the first use
 
         def fit():
-            model = glm(solver_name=name, solver_kwargs=kwargs).fit(X, y)
+            model = glm(
+                solver_name=name,
+                solver_kwargs=kwargs,
+                regularizer="UnRegularized" if penalty is None else "Ridge",
+                regularizer_strength=penalty,
+            ).fit(X, y)
             return np.append(np.asarray(model.coef_), np.asarray(model.intercept_))
 
         return fit
@@ -92,6 +98,8 @@ def glum(X, y):
 SOLVERS = {
     "NeMoS Newton": nemos("Newton"),
     "NeMoS Newton (warm cache)": nemos("Newton"),
+    "NeMoS Newton, Ridge 0": nemos("Newton", penalty=0.0),
+    "NeMoS Newton, Ridge 0 (warm cache)": nemos("Newton", penalty=0.0),
     "NeMoS LBFGS": nemos("LBFGS", tol=1e-12, maxiter=2000),
     "statsmodels IRLS": statsmodels,
     "scikit-learn newton-cholesky": sklearn("newton-cholesky", tol=1e-8),

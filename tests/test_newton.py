@@ -61,6 +61,15 @@ def test_ridge_is_that_of_scikit_learn(neuron):
     assert float(model.intercept_[0]) == pytest.approx(other.intercept_, rel=1e-7)
 
 
+def test_ridge_of_strength_zero_is_the_free_fit(neuron):
+    """`choose_precision` gives it for large data: NeMoS then leaves out the rank."""
+    X, (y, _) = neuron[0], neuron[1].T
+    settings = {"regularizer": "Ridge", "regularizer_strength": 0.0}
+    zero, free = (nmo.glm.GLM(**more, **NEWTON).fit(X, y) for more in (settings, {}))
+    assert np.asarray(zero.coef_) == pytest.approx(np.asarray(free.coef_), rel=1e-12)
+    assert zero.dof_resid_ == free.dof_resid_
+
+
 def test_one_strength_for_each_weight_is_refused(neuron):
     X, (y, _) = neuron[0], neuron[1].T
     each = {"regularizer": "Ridge", "regularizer_strength": np.full(X.shape[1], 0.01)}
