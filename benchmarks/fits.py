@@ -98,8 +98,8 @@ def glum(X, y):
 SOLVERS = {
     "NeMoS Newton": nemos("Newton"),
     "NeMoS Newton (warm cache)": nemos("Newton"),
-    "NeMoS Newton, Ridge 0": nemos("Newton", penalty=0.0),
-    "NeMoS Newton, Ridge 0 (warm cache)": nemos("Newton", penalty=0.0),
+    "NeMoS Newton + Ridge 0": nemos("Newton", penalty=0.0),
+    "NeMoS Newton + Ridge 0 (warm cache)": nemos("Newton", penalty=0.0),
     "NeMoS LBFGS": nemos("LBFGS", tol=1e-12, maxiter=2000),
     "statsmodels IRLS": statsmodels,
     "scikit-learn newton-cholesky": sklearn("newton-cholesky", tol=1e-8),

@@ -171,10 +171,14 @@ def test_another_model_is_refused(neuron, other, x64):
         nmo.glm.GLM(**NEWTON, **other).fit(X, np.minimum(y, 1))
 
 
-def test_predictors_masked_for_a_neuron_are_refused(neuron):
+@pytest.mark.parametrize("x64", [True, False])
+def test_predictors_masked_for_a_neuron_are_refused(neuron, x64):
+    """Even one that is at work in a single bin."""
+    jax.config.update("jax_enable_x64", x64)
     X, y = neuron
-    mask = np.ones((4, 2))
-    mask[0, 0] = 0
+    X = np.column_stack([X, np.arange(N_BINS) == y.sum(axis=1).argmax()])
+    mask = np.ones((5, 2))
+    mask[4, 0] = 0
     with pytest.raises(ValueError, match="all predictors for every neuron"):
         nmo.glm.PopulationGLM(feature_mask=mask, **NEWTON).fit(X, y)
 
