@@ -1,8 +1,8 @@
 """Time whole chapters, from the start of the kernel to the last cell (`make bench`).
 
 Each execution has a fresh kernel; its peak memory is what `tools/execute.py` measures for the
-status page. Cold: with an empty folder for JAX's translations; warm: once more with that folder. In
-the comparison, the common way and the cold chapter have no such folder.
+status page. Cold: with an empty folder for JAX's translations; warm: once more with that folder.
+In the comparison, the common way and the cold chapter have no such folder.
 
 Usage: python benchmarks/chapters.py [slug ...] [--repeats 3]       (default: all chapters, once)
 """
