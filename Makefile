@@ -4,7 +4,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-PYTHON ?= python3
+export PYTHON # book/find_python.sh finds one where it is not given
 REQUIREMENTS ?= requirements.txt
 VENV := .venv
 ifeq ($(OS),Windows_NT)
@@ -20,8 +20,8 @@ WHEEL := build/site/workshop_utils-$(shell sed -n 's/^version = "\(.*\)"/\1/p' p
 NOTEBOOKS := $(patsubst content/%.md,build/notebooks/%.ipynb,$(shell grep -l '{code-cell}' content/*.md))
 # Wider code would have to be scrolled sideways on the website. The notebooks are in .gitignore.
 CHAPTER_STYLE := --config line-length=76 --no-respect-gitignore
-PAGES := $(wildcard content/*.md content/images/* content/static/* content/templates/* tools/*.py) content/references.bib \
-  _config.yml _toc.yml $(wildcard benchmarks/results/*.json)
+PAGES := $(wildcard content/*.md content/images/* book/static/* book/templates/* book/*.py book/*/*.py) content/references.bib \
+  _config.yml _toc.yml $(wildcard content/results/*.json)
 
 # JAX keeps what it translated, and the next run finds it. What it cannot read (somebody else is
 # just writing it, or was killed) it translates anew, without a word.
@@ -40,15 +40,13 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 $(ENV): $(REQUIREMENTS) pyproject.toml
-	@$(PYTHON) tools/preflight.py
-	@echo "Installing the course into $(VENV) (about a minute) ..."
-	@$(PYTHON) -m venv $(VENV)
+	@python=$$(bash book/find_python.sh $(VENV)) && "$$python" book/preflight.py $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(REQUIREMENTS)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 book: $(ENV) ## execute the chapters and build the website (the first time also installs)
-	@$(BIN)/python tools/execute.py
+	@$(BIN)/python book/execute.py
 	@$(MAKE) --no-print-directory editions
 	@$(MAKE) --no-print-directory _build/html/index.html
 	@echo "The website is in _build/html. To read it, type:  make serve"
@@ -89,7 +87,7 @@ test-site: book .venv/.site ## drive a browser over every page of the website (n
 	@$(BIN)/python -m pytest -q -m site tests/test_site.py
 
 test-hub: $(ENV) .venv/.site ## install and start the JupyterHub, with people on it (as root; needs npm and Chromium)
-	@$(BIN)/python -m pytest -q -s -m hub --durations=5 tests/test_hub.py
+	@$(BIN)/python -m pytest -q -s -m hub --durations=5 deploy/tests/test_hub.py
 
 test-slurm: $(ENV) ## the chapter on many machines through a real SLURM (as root; needs Debian's packages)
 	@$(BIN)/python -m pytest -q -m slurm tests/test_slurm.py
@@ -106,24 +104,24 @@ site-zip: book ## the website as one file, to unpack and open without a server o
 	@echo "build/from-spikes-to-models.zip: unpack it and open html/index.html"
 
 pdf: book .venv/.site ## the website as one PDF with bookmarks (needs Chromium)
-	@$(BIN)/python tools/make_pdf.py build/from-spikes-to-models.pdf
+	@$(BIN)/python book/make_pdf.py build/from-spikes-to-models.pdf
 
 cheat-sheet: book .venv/.site ## the cheat sheet on one page of A4 (needs Chromium)
-	@$(BIN)/python tools/make_pdf.py build/cheat_sheet.pdf cheat_sheet
+	@$(BIN)/python book/make_pdf.py build/cheat_sheet.pdf cheat_sheet
 
 build/notebooks/%.ipynb: content/%.md $(ENV)
 	@mkdir -p build/notebooks
 	@$(BIN)/jupytext --quiet --to ipynb --output $@ $<
 
 notebooks: $(ENV) ## make the notebooks to hand out and to teach from, in four editions
-	@$(BIN)/python tools/execute.py
+	@$(BIN)/python book/execute.py
 	@$(MAKE) --no-print-directory editions
 	@echo "In build/site/notebooks: participant (without solutions), complete (solutions and results),"
 	@echo "instructor (with the presenter's notes), live (the code to type, for the presenter)"
 
 # What did not change is not written again.
 editions: $(WHEEL)
-	@$(BIN)/python tools/editions.py
+	@$(BIN)/python book/editions.py
 
 # The package stands beside the notebooks: where it is missing, they install it.
 # With a fixed date, so that the same sources make the same file.
@@ -135,7 +133,7 @@ $(WHEEL): pyproject.toml $(wildcard workshop_utils/*.py)
 	@touch $@
 
 new-chapter: $(ENV) ## begin a chapter: make new-chapter SLUG=my_chapter TITLE="Ask something"
-	@$(BIN)/python tools/new_chapter.py "$(SLUG)" "$(TITLE)"
+	@$(BIN)/python book/new_chapter.py "$(SLUG)" "$(TITLE)"
 
 data: $(ENV) ## download the recording, or say why it is simulated
 	@$(BIN)/python -m workshop_utils fetch
@@ -158,7 +156,7 @@ bench-site: .venv/.bench ## time the build of the website: cold, unchanged, one 
 	@touch $@
 
 bench-hub: $(ENV) ## how long 5, 10 and 20 people wait on a hub on this computer (benchmarks/README.md)
-	@$(BIN)/python benchmarks/load_hub.py --people "$(PEOPLE)" $(OPTIONS)
+	@$(BIN)/python deploy/load/load_hub.py --people "$(PEOPLE)" $(OPTIONS)
 
 lint: $(ENV) $(NOTEBOOKS) ## check the style of the code
 	@$(BIN)/ruff check --quiet workshop_utils tests tools benchmarks deploy
@@ -171,12 +169,15 @@ format: $(ENV) $(NOTEBOOKS) ## format the code of the chapters and of the packag
 	@$(BIN)/ruff format --quiet $(CHAPTER_STYLE) build/notebooks
 	@$(BIN)/jupytext --quiet --sync $(NOTEBOOKS)
 
-LOCKED := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+LOCKED := uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header
+LOCKS = $(LOCKED) pyproject.toml --extra course --extra book --extra test
 
-lock: ## renew requirements.txt and the locks that build on it (needs uv)
-	$(LOCKED) --upgrade requirements.in -o requirements.txt
-	for more in requirements-gpu requirements-site benchmarks/requirements deploy/jupyterhub/requirements deploy/kubernetes/requirements; do \
-	  $(LOCKED) -c requirements.txt $$more.in -o $$more.txt || exit 1; done
+lock: ## renew requirements.txt and the locks that build on it (needs uv); OPTIONS=--upgrade
+	$(LOCKS) $(OPTIONS) -o requirements.txt
+	$(LOCKS) --extra gpu -c requirements.txt -o requirements-gpu.txt
+	$(LOCKED) --group pyproject.toml:site -c requirements.txt -o requirements-site.txt
+	for more in benchmarks deploy/jupyterhub deploy/kubernetes; do \
+	  $(LOCKED) -c requirements.txt $$more/requirements.in -o $$more/requirements.txt || exit 1; done
 
 clean: ## remove what was built (not the environment, not the downloaded data)
 	rm -rf _build build

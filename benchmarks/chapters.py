@@ -1,6 +1,6 @@
 """Time whole chapters, from the start of the kernel to the last cell (`make bench`).
 
-Each execution has a fresh kernel; its peak memory is what `tools/execute.py` measures for the
+Each execution has a fresh kernel; its peak memory is what `book/execute.py` measures for the
 status page. Cold: with an empty folder for JAX's translations; warm: once more with that folder.
 In the comparison, the common way and the cold chapter have no such folder.
 
@@ -24,7 +24,7 @@ from pathlib import Path
 from common import CACHE, show, store
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path.insert(0, str(ROOT / "book"))
 
 from execute import execute  # noqa: E402
 from toc import chapters  # noqa: E402
@@ -147,7 +147,7 @@ def main():
     parser.add_argument("slugs", nargs="*")
     parser.add_argument("--repeats", type=int, default=1)
     arguments = parser.parse_args()
-    os.environ["MATPLOTLIBRC"] = str(ROOT / "tools" / "matplotlibrc")
+    os.environ["MATPLOTLIBRC"] = str(ROOT / "content" / "matplotlibrc")
     with contextlib.redirect_stdout(None):
         from workshop_utils import fetch_data
 

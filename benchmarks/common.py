@@ -7,7 +7,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-RESULTS = Path(__file__).resolve().parent / "results"
+RESULTS = Path(__file__).resolve().parents[1] / "content" / "results"
 PACKAGES = (
     "nemos", "jax", "numpy", "scipy", "scikit-learn", "statsmodels", "glum", "pynapple",
 )  # fmt: skip
@@ -31,7 +31,7 @@ def machine():
 def store(name, command, tables):
     """Write tables to results/<name>.json: each has a title and rows, which are dicts.
 
-    `tools/execute.py` shows them on the status page, with the keys as headings.
+    `book/execute.py` shows them on the status page, with the keys as headings.
     """
     found = {
         "command": command,

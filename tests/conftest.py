@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from misbehaving import Server
+from faulty_server import Server
 
 from workshop_utils import fetch_data, is_simulated
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path.insert(0, str(ROOT / "book"))
 
 
 # What runs only when it is asked for, and why.
@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture
 def start_server():
-    """Return a function that starts a misbehaving server; they end with the test."""
+    """Return a function that starts a faulty_server server; they end with the test."""
     servers = []
 
     def start(behave):

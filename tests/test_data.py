@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pooch
 import pytest
-from misbehaving import unused_port
+from faulty_server import unused_port
 
 from workshop_utils import (
     DATASETS,

@@ -15,8 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 import editions
 import jupytext
 import pytest
-import take_away
 from docutils import nodes
+from extensions import take_away
 from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn

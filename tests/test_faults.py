@@ -19,10 +19,10 @@ from time import sleep  # the real one: retries do not wait in these tests
 import pooch
 import pytest
 import requests  # noqa: F401  imported before a test gives up the right to read it
+from faulty_server import in_turn, login_page, status
 from filelock import FileLock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from misbehaving import in_turn, login_page, status
 
 from workshop_utils import DATASETS, DataError, data, download, fetch_data
 

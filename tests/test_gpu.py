@@ -2,7 +2,7 @@
 
 A chapter is executed twice, in fresh kernels: on the CPU alone, and with the GPU as JAX's
 default. Each fit that it makes is recorded as in test_execution.py, and the weights of both runs
-are compared. What was found, with times, goes to benchmarks/results/gpu.json, which the status
+are compared. What was found, with times, goes to content/results/gpu.json, which the status
 page and the chapter choose_precision show.
 
 GPU_PLATFORM=cpu compares the CPU with itself, to try this file where there is no GPU; nothing is

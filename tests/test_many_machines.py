@@ -114,7 +114,7 @@ def test_a_function_carries_the_arrays_that_it_names(chapter):
 def test_sharded_weights_are_those_of_one_device_and_of_single_fits():
     """In a process of its own: JAX makes its devices when it first computes."""
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tools"), str(ROOT / "tests")])
+    path = os.pathsep.join([str(ROOT), str(ROOT / "book"), str(ROOT / "tests")])
     subprocess.run(
         [sys.executable, __file__],
         env=os.environ | flags | {"PYTHONPATH": path},

@@ -28,7 +28,7 @@ from scipy.stats import binom, chi2, norm
 
 jax.config.update("jax_enable_x64", True)
 
-RESULT = Path(__file__).parents[1] / "benchmarks" / "results" / "recovery.json"
+RESULT = Path(__file__).parents[1] / "content" / "results" / "recovery.json"
 LEVEL = 5e-5
 N_NEURONS = 50
 N_BINS = 82_000  # of 1 ms

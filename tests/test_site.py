@@ -23,7 +23,7 @@ from urllib.request import urlopen
 
 import jupytext
 import pytest
-from misbehaving import unused_port
+from faulty_server import unused_port
 from toc import ROOT, chapters, pages
 
 from workshop_utils import fetch_data
@@ -37,7 +37,7 @@ MAY_WEIGH_KB = 600
 MAY_SHIFT = 0.02
 LEGIBLE_PX = 9.5
 LIGHTHOUSE = "13.5.0"
-FONT_PT, FIGURE_DPI = 14, 200  # tools/matplotlibrc
+FONT_PT, FIGURE_DPI = 14, 200  # book/matplotlibrc
 PAGES = [f"content/{page.stem}.html" for page in pages()]
 CHAPTERS = [f"content/{page.stem}.html" for page in chapters()]
 
@@ -359,7 +359,7 @@ def test_pdf_has_bookmarks_and_links(tmp_path):
     from pypdf import PdfReader
 
     subprocess.run(
-        [sys.executable, ROOT / "tools" / "make_pdf.py", tmp_path / "book.pdf"], check=True
+        [sys.executable, ROOT / "book" / "make_pdf.py", tmp_path / "book.pdf"], check=True
     )
     book = PdfReader(tmp_path / "book.pdf")
     titles = [entry.title for entry in book.outline if not isinstance(entry, list)]
@@ -389,7 +389,7 @@ def test_cheat_sheet_fits_one_sheet(tmp_path, open_page):
     """With all of its code, in letters that can be read; by `make cheat-sheet` and by hand."""
     from pypdf import PdfReader
 
-    command = [sys.executable, ROOT / "tools" / "make_pdf.py"]
+    command = [sys.executable, ROOT / "book" / "make_pdf.py"]
     subprocess.run([*command, tmp_path / "made.pdf", "cheat_sheet"], check=True)
     page = open_page("content/cheat_sheet.html")
     page.pdf(path=tmp_path / "a4.pdf", format="A4")

@@ -16,7 +16,7 @@ import time
 
 import psutil
 import pytest
-from misbehaving import unused_port
+from faulty_server import unused_port
 from test_many_machines import CHAPTER, assert_same, chapter  # noqa: F401  the fixture
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue")

@@ -10,7 +10,7 @@ import numpy as np
 import pynapple as nap
 import pytest
 import requests
-from misbehaving import in_turn, login_page, status, unused_port
+from faulty_server import in_turn, login_page, status, unused_port
 from pynwb import NWBHDF5IO, NWBFile, TimeSeries
 
 from workshop_utils import (

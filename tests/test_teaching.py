@@ -141,8 +141,8 @@ def test_other_chapters_fit_into_the_places_of_those_on_the_second_day():
 def course(tmp_path):
     """The parts of the course to which a new chapter is added."""
     shutil.copy(ROOT / "_toc.yml", tmp_path)
-    (tmp_path / "content" / "templates").mkdir(parents=True)
-    shutil.copy(TEMPLATE, tmp_path / "content" / "templates")
+    (tmp_path / "content").mkdir()
+    shutil.copy(TEMPLATE, tmp_path / "content" / "_template.md")
     return tmp_path
 
 

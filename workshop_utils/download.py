@@ -75,7 +75,7 @@ def probe(url: str, seconds: float) -> None:
     within(seconds, ask)
 
 
-def within(seconds: float, call: Callable[[], T]) -> T:
+def within[T](seconds: float, call: Callable[[], T]) -> T:
     """Return what `call` returns, or raise `DownloadError` when it takes too long."""
     outcome: list[tuple[T | None, BaseException | None]] = []
 

@@ -12,7 +12,7 @@ Four editions of each chapter, in plain Markdown that any Jupyter shows:
 Directives and roles of MyST become ordinary Markdown. They are found by MyST's own parser,
 and only their lines are replaced. Images travel inside the notebook.
 
-Usage: python tools/editions.py        (from the top of the repository; `make notebooks` does it)
+Usage: python book/editions.py        (from the top of the repository; `make notebooks` does it)
 """
 
 import base64
@@ -344,7 +344,7 @@ def edition(path, kind, book):
             except Unknown as unknown:
                 raise SystemExit(
                     f"{path.name}: {unknown} has no plain form for notebooks. Write it "
-                    f"differently, or teach it to tools/editions.py. The cell begins with\n"
+                    f"differently, or teach it to book/editions.py. The cell begins with\n"
                     f"{cell.source[:200]}"
                 ) from None
             if "presenter" in tags:

@@ -1,6 +1,6 @@
 """Print the website, or some of its pages, into one PDF with bookmarks and working links.
 
-Usage: python tools/make_pdf.py OUTPUT [SLUG …]      (`make pdf`, `make cheat-sheet` do it)
+Usage: python book/make_pdf.py OUTPUT [SLUG …]      (`make pdf`, `make cheat-sheet` do it)
 """
 
 import shutil

@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 DOCKERFILE = (KUBERNETES / "Dockerfile").read_text()
 VALUES = yaml.safe_load((KUBERNETES / "values.yaml").read_text())
-MEMORY = json.loads((ROOT / "benchmarks" / "results" / "hub_memory.json").read_text())
-LOAD = json.loads((ROOT / "benchmarks" / "results" / "hub_load.json").read_text())
+MEMORY = json.loads((ROOT / "deploy" / "results" / "hub_memory.json").read_text())
+LOAD = json.loads((ROOT / "deploy" / "results" / "hub_load.json").read_text())
 
 
 def versions(lock):

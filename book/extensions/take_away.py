@@ -22,7 +22,7 @@ from sphinx.errors import ConfigError
 from toc import chapters
 
 BRANCH = "notebooks"
-SITE = Path(__file__).resolve().parents[1] / "build" / "site"
+SITE = Path(__file__).resolve().parents[2] / "build" / "site"
 
 
 def address(name):

@@ -4,7 +4,7 @@
 noticing a changed `workshop_utils` or lock, and without measuring memory. This script
 adds those three things. The build then finds every chapter in the cache.
 
-Usage: python tools/execute.py        (from the top of the repository; `make book` does it)
+Usage: python book/execute.py        (from the top of the repository; `make book` does it)
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from importlib.metadata import version
 
 import jupytext
-from data_line import data_in
+from extensions.data_line import data_in
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.executors.utils import single_nb_execution
@@ -33,7 +33,7 @@ CACHE = ROOT / "_build" / ".jupyter_cache"
 STATUS = ROOT / "build" / "status.md"
 SOURCE = ROOT / "build" / "source.md"
 RECOVERY = ROOT / "build" / "recovery.md"
-RESULTS = ROOT / "benchmarks" / "results"
+RESULTS = ROOT / "content" / "results"
 RECOVERY_RESULT = RESULTS / "recovery.json"
 GPU = ROOT / "build" / "gpu.md"
 GPU_RESULT = RESULTS / "gpu.json"  # a run of `make test-gpu`, if any
@@ -51,7 +51,9 @@ ENCRYPTED = Config({"KernelManager": {"transport_encryption": "auto"}})
 def fingerprint(source):
     """Return a hash of everything that changes results without changing a chapter."""
     digest = hashlib.sha256(f"{source} {sys.version}".encode())
-    code = [ROOT / name for name in ("requirements.txt", "tools/measure.py", "tools/matplotlibrc")]
+    code = [
+        ROOT / name for name in ("requirements.txt", "book/measure.py", "content/matplotlibrc")
+    ]
     for path in [*code, *sorted((ROOT / "workshop_utils").glob("*.py"))]:
         digest.update(path.read_bytes())
     if GPU_RESULT.exists():  # a chapter shows it
@@ -222,7 +224,6 @@ def speed_tables(found):
 def main():
     source = "simulated" if is_simulated(fetch_data("allen_478498617.nwb")) else "recorded"
     os.environ["WORKSHOP_DATA_SOURCE"] = source  # one source for all chapters of a build
-    os.environ["MATPLOTLIBRC"] = str(ROOT / "tools" / "matplotlibrc")
 
     RECOVERY.parent.mkdir(exist_ok=True)
     found = json.loads(RECOVERY_RESULT.read_text(encoding="utf-8"))

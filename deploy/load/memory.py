@@ -30,7 +30,7 @@ from jupyter_client import KernelManager
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "build" / "site" / "notebooks" / "participant"
-RESULT = ROOT / "benchmarks" / "results" / "hub_memory.json"
+RESULT = ROOT / "deploy" / "results" / "hub_memory.json"
 
 
 def sizes(pid):

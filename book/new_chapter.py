@@ -1,6 +1,6 @@
 """Begin a chapter: copy the template, and enter it in the table of contents.
 
-Usage: python tools/new_chapter.py SLUG TITLE        (`make new-chapter` does it)
+Usage: python book/new_chapter.py SLUG TITLE        (`make new-chapter` does it)
 """
 
 import re
@@ -30,7 +30,7 @@ def add(slug, title, root=ROOT):
         raise ValueError('TITLE must be one line that starts with a verb: "Ask something"')
     if path.exists():
         raise ValueError(f"{path} exists. Choose another SLUG, or delete that file first.")
-    text = (root / "content" / "templates" / "chapter.md").read_text(encoding="utf-8")
+    text = (root / "content" / "_template.md").read_text(encoding="utf-8")
     text = text.replace("ask-something", slug.replace("_", "-")).replace("Ask something", title)
     table = toc.read_text(encoding="utf-8")
     if QUIZ not in table:

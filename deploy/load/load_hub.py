@@ -7,7 +7,7 @@ its memory and processor can be measured; the people exist on it already. See
 `python benchmarks/load_hub.py --help`. It ends by itself: after `--minutes` a round breaks
 off, and also when less than `--spare-gb` of memory is left.
 
-Writes benchmarks/results/hub_load.json and prints its table.
+Writes content/results/hub_load.json and prints its table.
 """
 
 import argparse

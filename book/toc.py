@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-TEMPLATE = ROOT / "content" / "templates" / "chapter.md"  # what `make new-chapter` copies
+TEMPLATE = ROOT / "content" / "_template.md"  # what `make new-chapter` copies
 
 
 def pages(without=None):

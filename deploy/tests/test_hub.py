@@ -24,7 +24,7 @@ import psutil
 import pytest
 import requests
 import websocket
-from misbehaving import unused_port
+from faulty_server import unused_port
 from toc import ROOT
 
 pytestmark = [pytest.mark.hub, pytest.mark.xdist_group("hub")]
@@ -327,7 +327,7 @@ def page(hub):
 
 
 def test_one_click_leads_to_the_first_output(hub, page, monkeypatch):
-    from take_away import places
+    from extensions.take_away import places
 
     monkeypatch.setenv("COURSE_REPOSITORY", COURSE)
     monkeypatch.setenv("HUB_URL", hub.url)
