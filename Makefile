@@ -53,7 +53,7 @@ book: $(ENV) ## execute the chapters and build the website (the first time also 
 
 # A failed build leaves no half-built site: the next run starts from the sources
 # and cannot pass by finding the pages that were written before the failure.
-_build/html/index.html: $(PAGES) build/status.md
+_build/html/index.html: $(PAGES) _build/executions.json
 	@$(BIN)/jupyter-book build . --all --quiet -W -n --keep-going \
 	  || { rm -rf _build/html _build/.doctrees; exit 1; }
 	@touch $@

@@ -16,7 +16,6 @@ Usage: python book/editions.py        (from the top of the repository; `make not
 """
 
 import base64
-import copy
 import hashlib
 import os
 import re
@@ -24,6 +23,7 @@ import sys
 from functools import cache
 from html import escape
 from mimetypes import guess_type
+from pathlib import Path
 
 import jupytext
 import nbformat
@@ -35,16 +35,16 @@ from nbconvert.preprocessors import TagRemovePreprocessor
 from pybtex.backends.markdown import Backend
 from pybtex.database import parse_file
 from pybtex.style.formatting.unsrt import Style
-from toc import ROOT, chapters
+from toc import ROOT, handouts, pages
 
 CONTENT = ROOT / "content"
 CACHE = ROOT / "_build" / ".jupyter_cache"
 OUT = ROOT / "build" / "site" / "notebooks"
 WITHOUT = {  # the tags of the cells that an edition leaves out
-    "participant": {"solution", "presenter"},
-    "complete": {"presenter"},
-    "instructor": set(),
-    "live": {"solution", "exercise"},
+    "participant": {"website-only", "solution", "presenter"},
+    "complete": {"website-only", "presenter"},
+    "instructor": {"website-only"},
+    "live": {"website-only", "solution", "exercise"},
 }
 EDITIONS = tuple(WITHOUT)
 EXECUTED = ("complete", "instructor")
@@ -78,8 +78,20 @@ FROM_CLONE = """\
     %pip install --quiet "{clones[0]}[course]\""""
 
 
-class Unknown(ValueError):
-    """Markup that would be left raw in a notebook."""
+ADMONITIONS = {
+    "attention", "caution", "danger", "error", "hint", "important", "note", "seealso", "tip",
+    "todo", "warning",
+}  # fmt: skip
+#: Directives of which a notebook shows the content, below their title if they have one.
+CONTAINERS = {
+    "card", "card-carousel", "centered", "compound", "container", "div", "epigraph", "glossary",
+    "grid", "grid-item", "grid-item-card", "highlights", "list-table", "margin", "pull-quote",
+    "rst-class", "sidebar", "tab-item", "tab-set", "table", "topic",
+}  # fmt: skip
+SILENT = {"exercise-end", "solution-end", "index", "tags"}
+#: Roles that become an HTML element of this name.
+ELEMENTS = {"sub": "sub", "sup": "sup", "kbd": "kbd", "code": "code", "file": "code"}
+NUMBERED = "Figure {}", "Exercise {}", "({})"
 
 
 @cache
@@ -88,43 +100,116 @@ def parser():
     return create_md_parser(MdParserConfig(enable_extensions=EXTENSIONS), DocutilsRenderer)
 
 
-class Book:
-    """What a chapter may refer to: headings; figures, equations, exercises by number; works."""
+def read(path):
+    """Return a page as a notebook; one without code is a single Markdown cell."""
+    text = path.read_text(encoding="utf-8")
+    if "{code-cell}" in text:
+        return jupytext.reads(text, fmt="md:myst")
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
 
-    def __init__(self, paths):
-        self.chapters = {path.stem for path in paths}
-        self.titles, self.numbers = {}, {}
-        figures = equations = exercises = 0
-        for path in paths:
-            for cell in jupytext.read(path).cells:
+
+def place(page, text):
+    """Return file and line of the first line of a page that contains some text."""
+    path = CONTENT / f"{page}.md"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    number = next((number for number, line in enumerate(lines, 1) if text in line), 1)
+    return f"content/{page}.md:{number}"
+
+
+class Book:
+    """What a page may refer to: pages, headings; figures, equations, exercises; works."""
+
+    def __init__(self, pages, handouts):
+        self.handouts = {path.stem for path in handouts}
+        self.titles = {}  # of a page: its first heading
+        self.headings = {}  # of a label: page and heading
+        self.numbers = {}  # of a label: page and text, such as "Figure 3"
+        self.counts = dict.fromkeys(NUMBERED, 0)
+        self.warned = set()
+        for path in pages:
+            for cell in read(path).cells:
                 if cell.cell_type == "code":
                     figure = cell.metadata.get("mystnb", {}).get("figure")
                     if figure:
-                        figures += 1
-                        self.numbers[figure["name"]] = figures
-                    continue
-                target = None
-                for token in parser().parse(cell.source):
-                    name, _, options, _ = directive(token)
-                    if name == "math" and "label" in options:
-                        equations += 1
-                        self.numbers[options["label"]] = equations
-                    elif name == "exercise-start":
-                        exercises += 1
-                        self.numbers[options["label"]] = exercises
-                    elif token.type == "myst_target":
-                        target = token.content
-                    elif token.type == "inline" and target:  # the heading after a target
-                        self.titles[target] = token.content
-                        target = None
+                        self.number(NUMBERED[0], figure.get("name"), path.stem)
+                else:
+                    self.collect(parser().parse(cell.source), path.stem)
         self.literature = parse_file(CONTENT / "references.bib").entries
-        self.address = os.environ.get("COURSE_URL", "").rstrip("/")
+        self.url = os.environ.get("COURSE_URL", "").rstrip("/")
+
+    def number(self, form, label, page):
+        """Count a figure, exercise or equation, and keep its number."""
+        self.counts[form] += 1
+        if label:
+            self.numbers[label] = page, form.format(self.counts[form])
+
+    def collect(self, tokens, page):
+        """Keep the headings and the numbers of one Markdown cell."""
+        target, in_heading = None, False
+        for token in tokens:
+            name, _, options, body = directive(token)
+            if name == "math" and "label" in options:
+                self.number(NUMBERED[2], options["label"], page)
+            elif token.type == "math_block_label":
+                self.number(NUMBERED[2], token.info, page)
+            elif name in ("exercise-start", "exercise"):
+                self.number(NUMBERED[1], options.get("label"), page)
+            elif name == "figure" and body:
+                self.number(NUMBERED[0], options.get("name"), page)
+            elif token.type == "myst_target":
+                target = token.content
+            elif token.type == "heading_open":
+                in_heading = True
+            elif token.type == "inline" and in_heading:
+                self.titles.setdefault(page, token.content)
+                if target:
+                    self.headings[target] = page, token.content
+                target, in_heading = None, False
+
+    def link(self, reference, here):
+        """Return URL and text for a reference to a page or label of the book, or None.
+
+        The URL is None where a notebook cannot reach the page.
+        """
+        reference = reference.removeprefix("project:")
+        page, _, label = reference.rpartition("#") if "#" in reference else (reference, "", "")
+        page, anchor = Path(page).stem, ""
+        if (label or reference) in self.headings:
+            page, text = self.headings[label or reference]
+            anchor = "#" + text.replace(" ", "-")
+        elif (label or reference) in self.numbers:
+            page, text = self.numbers[label or reference]
+        elif page in self.titles:
+            text = self.titles[page]
+        else:
+            return None
+        if page == here:
+            return anchor or "#", text
+        if page in self.handouts:
+            return f"{page}.ipynb{anchor}", text
+        fragment = f"#{label}" if label else ""
+        return f"{self.url}/content/{page}.html{fragment}" if self.url else None, text
+
+    def number_of(self, label):
+        """Return the text for the number of a label, or the label in doubt."""
+        return self.numbers.get(label, ("", label))[1]
+
+    def warn(self, page, markup):
+        """Say once where markup is that stays as it is."""
+        first = markup.strip().splitlines()[0]
+        warning = f"{place(page, first)}: {first} has no plain form: notebooks show it as it is"
+        if warning not in self.warned:
+            self.warned.add(warning)
+            print(warning, file=sys.stderr)
 
     def cited(self, keys, textual):
         """Return a citation: authors and year, linked to the publication."""
         parts = []
         for key in keys.split(","):
-            entry = self.literature[key.strip()]
+            entry = self.literature.get(key.strip())
+            if entry is None:  # Sphinx says where
+                parts.append(key.strip())
+                continue
             people = entry.persons.get("author", ())
             names = [" ".join(person.last_names) for person in people]
             authors = names[0] if names else entry.fields["title"]
@@ -134,18 +219,15 @@ class Book:
                 authors += " et al."
             year = entry.fields["year"]
             text = f"{authors} ({year})" if textual else f"{authors}, {year}"
-            address = (
-                f"https://doi.org/{entry.fields['doi']}"
-                if "doi" in entry.fields
-                else entry.fields.get("url")
-            )
-            parts.append(f"[{text}]({address})" if address else text)
+            doi = entry.fields.get("doi")
+            url = f"https://doi.org/{doi}" if doi else entry.fields.get("url")
+            parts.append(f"[{text}]({url})" if url else text)
         joined = (", " if textual else "; ").join(parts)
         return joined if textual else f"({joined})"
 
     def references(self, keys):
         """Return the list of the works cited, as Markdown."""
-        entries = [self.literature[key] for key in sorted(keys)]
+        entries = [self.literature[key] for key in sorted(keys) if key in self.literature]
         lines = [
             "- " + " ".join(entry.text.render(Backend()).split())
             for entry in Style().format_entries(entries)
@@ -160,8 +242,8 @@ def directive(token):
     name, _, argument = token.info.partition("}")
     lines = token.content.splitlines()
     options = {}
-    while lines and (found := re.match(r":([\w-]+):\s*(.*)", lines[0])):
-        options[found[1]] = found[2]
+    while lines and (option := re.match(r":([\w-]+):\s*(.*)", lines[0])):
+        options[option[1]] = option[2]
         lines.pop(0)
     return name[1:], argument.strip(), options, "\n".join(lines).strip("\n")
 
@@ -171,142 +253,191 @@ def folded(title, body):
     return f"<details>\n<summary><b>{title}</b> (click)</summary>\n\n{body}\n\n</details>"
 
 
-def block(token, book):
-    """Return the plain Markdown for a directive or a target."""
-    name, argument, options, body = directive(token)
+def equation(body, number=None):
+    """Return a formula on a line of its own."""
+    tag = f"\n\\tag{{{number.strip('()')}}}" if number else ""
+    # With jupyterlab-myst, anything but a starred environment gets a second number.
+    return f"$$\n\\begin{{equation*}}\n{body.strip()}{tag}\n\\end{{equation*}}\n$$"
+
+
+def block(token, book, page):
+    """Return the plain Markdown for a directive, target or labelled formula; None if unknown."""
     if token.type == "myst_target":
         return ""
+    if token.type == "math_block_label":
+        return equation(token.content, book.number_of(token.info))
+    name, argument, options, body = directive(token)
+    title = plain(argument, book, page) if argument else ""
     if name == "math":
-        number = book.numbers.get(options.get("label"))
-        tag = f"\n\\tag{{{number}}}" if number else ""
-        # With jupyterlab-myst, anything but a starred environment gets a second number.
-        return f"$$\n\\begin{{equation*}}\n{body.strip()}{tag}\n\\end{{equation*}}\n$$"
-    if name == "exercise-start":
-        number = book.numbers[options["label"]]
-        return f"### Exercise {number}: {argument}\n\n{plain(body, book)}".rstrip()
+        label = options.get("label")
+        number = book.number_of(label) if label else None
+        return equation("\n".join(filter(None, (argument, body))), number)
+    if name in ("exercise-start", "exercise"):
+        number = book.number_of(options["label"]) if "label" in options else "Exercise"
+        heading = f"### {number}: {title}" if title else f"### {number}"
+        return f"{heading}\n\n{plain(body, book, page)}".rstrip()
     if name == "solution-start":
-        return f"**Solution to Exercise {book.numbers[argument]}**"
-    if name in ("exercise-end", "solution-end"):
+        return f"**Solution to {book.number_of(argument)}**"
+    if name == "solution":
+        return folded(f"Solution to {book.number_of(argument)}", plain(body, book, page))
+    if name in SILENT:
         return ""
     if name == "dropdown":
-        if "{math}" in body:  # jupyterlab-myst leaves it raw
-            raise Unknown("a formula in a {dropdown}")
-        return folded(argument, plain(body, book))
-    if name == "admonition":
+        return folded(title or "More", plain(body, book, page))
+    if name in ADMONITIONS or name == "admonition":
+        if name in ADMONITIONS:
+            body = "\n\n".join(filter(None, (argument, body)))
+            title = "See also" if name == "seealso" else name.capitalize()
+        body = plain(body, book, page)
         if "dropdown" in options.get("class", ""):
-            return folded(argument, plain(body, book))
-        return quoted(f"**{argument}**\n\n{plain(body, book)}")
+            return folded(title, body)
+        return quoted(f"**{title}**\n\n{body}")
+    if name in ("figure", "image"):
+        image = f"![{options.get('alt', '')}]({argument})"
+        if not body:
+            return image
+        label = options.get("name")
+        number = f"**{book.number_of(label)}.** " if label else ""
+        return f"{image}\n\n{number}{plain(body, book, page)}"
+    if name in ("code", "code-block", "sourcecode", "csv-table"):
+        language = "" if name == "csv-table" else argument
+        return f"```{language}\n{body}\n```"
+    if name in CONTAINERS:
+        return "\n\n".join(filter(None, (title and f"**{title}**", plain(body, book, page))))
     if name == "include":
         text = (CONTENT / argument).read_text(encoding="utf-8")
-        return plain(text, book).strip()
-    raise Unknown(f"the directive {{{name}}}")
+        return plain(text, book, page).strip()
+    return None
 
 
-def role(token, book):
-    """Return the plain Markdown for a role."""
+def role(token, book, page):
+    """Return the plain Markdown for a role; None if it is unknown."""
     name, text = token.meta["name"], token.content
     words, _, target = text.rpartition(" <")
     target = target.rstrip(">")
     if name == "math":
         return f"${text}$"
-    if name in ("cite:p", "cite:t"):
+    if name in ("cite:p", "cite:t", "cite"):
         return book.cited(text, textual=name == "cite:t")
-    if name == "eq":
-        return f"({book.numbers[text]})"
-    if name == "numref":
-        return f"Figure {book.numbers[text]}"
-    if name == "term":
+    if name in ("eq", "numref"):
+        return book.number_of(target or text)
+    if name in ("ref", "doc", "any"):
+        found = book.link(target or text, page)
+        if found is None:
+            return words or target
+        url, title = found
+        return f"[{words or title}]({url})" if url else words or title
+    if name in ("term", "download", "abbr"):
         return words or target or text
-    raise Unknown(f"the role {{{name}}}")
+    if name in ELEMENTS:
+        return f"<{ELEMENTS[name]}>{escape(text)}</{ELEMENTS[name]}>"
+    return None
 
 
-def link(token, book):
-    """Return the address that a link has in a notebook, or nothing if there is none."""
-    address = token.attrs["href"]
-    if re.match(r"[a-z]+:", address):
-        return address
-    page, _, anchor = address.partition("#")
-    if not page:
-        return "#" + book.titles[anchor].replace(" ", "-")
-    slug = page.removesuffix(".md")
-    if slug in book.chapters:
-        return f"{slug}.ipynb"
-    return f"{book.address}/content/{slug}.html" if book.address else None
-
-
-def replaced_inline(text, tokens, book):
-    """Return a stretch of Markdown with its roles and links replaced."""
-    opened = None
-    for token in tokens:
+def replaced_inline(text, tokens, book, page):
+    """Return a stretch of Markdown with its roles, links and footnotes replaced."""
+    position = 0  # what stands before it is done
+    for number, token in enumerate(tokens):
         if token.type == "myst_role":
-            raw = f"{{{token.meta['name']}}}`{token.content}`"
-            start = text.index("{" + token.meta["name"] + "}`")
-            end = text.index("`", start + len(token.meta["name"]) + 3) + 1
-            if " ".join(text[start:end].split()) != " ".join(raw.split()):
-                raise Unknown(f"the role in {text[start:end]!r}")
-            text = text[:start] + role(token, book) + text[end:]
-        elif token.type == "link_open":
-            opened = token
-        elif token.type == "link_close" and opened and opened.markup != "autolink":
-            old, new = opened.attrs["href"], link(opened, book)
-            if new is None:  # a page that does not travel with the notebook: keep the words
-                text = re.sub(r"\[([^\]]*)\]\(" + re.escape(old) + r"\)", r"\1", text, count=1)
-            elif new != old:
-                text = text.replace(f"]({old})", f"]({new})", 1)
+            # The text may be broken into lines and indented in the source.
+            words = r"\s+(?:>\s*)*".join(map(re.escape, token.content.split()))
+            raw = re.compile(rf"\{{{re.escape(token.meta['name'])}\}}(`+)\s*{words}\s*\1")
+            match = raw.search(text, position)
+            new = role(token, book, page)
+            if match is None or new is None:
+                book.warn(page, match[0] if match else token.content)
+                position = match.end() if match else position
+                continue
+            text = text[: match.start()] + new + text[match.end() :]
+            position = match.start() + len(new)
+        elif token.type == "link_open" and token.markup != "autolink":
+            reference = token.attrs["href"]
+            found = None if re.match(r"(?!project:)[a-z]+:", reference) else (
+                book.link(reference, page)
+            )  # fmt: skip
+            if found is None:
+                continue
+            url, title = found
+            empty = tokens[number + 1].type == "link_close"
+            raw = re.compile(rf"\[([^\]]*)\]\({re.escape(reference)}\)|<{re.escape(reference)}>")
+
+            def linked(match, url=url, title=title, empty=empty):
+                words = title if empty else match[1] or title
+                return f"[{words}]({url})" if url else words  # else keep the words
+
+            text = text[:position] + raw.sub(linked, text[position:], count=1)
+        elif token.type == "footnote_ref":
+            label = token.meta["label"]
+            text = text.replace(f"[^{label}]", f"<sup>{label}</sup>", 1)
     return text
 
 
-def plain(source, book):
-    """Return MyST Markdown as plain Markdown.
-
-    Raises
-    ------
-    Unknown
-        For a directive or role that this edition has no plain form for.
-    """
+def plain(source, book, page):
+    """Return MyST Markdown as plain Markdown; markup without a plain form stays as it is."""
     lines = source.splitlines()
-    # Later blocks first, so that the line numbers of earlier ones stay true.
-    blocks = []
+    stretches = {}
     for token in parser().parse(source):
-        if token.type == "inline" and token.map:
-            blocks.append(token)
-        elif token.type == "myst_target" or directive(token)[0]:
-            blocks.append(token)
-        elif token.type in ("dl_open", "amsmath", "math_block", "substitution_block"):
-            raise Unknown(token.type)
-    for start, end in sorted({tuple(token.map) for token in blocks}, reverse=True):
+        special = token.type in ("myst_target", "math_block_label") or directive(token)[0]
+        if token.map and (token.type == "inline" or special):
+            start, end = token.map
+            stretches.setdefault((start, max(end, start + 1)), []).append(token)
+    # Later blocks first, so that the line numbers of earlier ones stay true.
+    for (start, end), tokens in sorted(stretches.items(), reverse=True):
         text = "\n".join(lines[start:end])
-        here = [token for token in blocks if tuple(token.map) == (start, end)]
-        if here[0].type == "inline":  # the cells of a row share its line
-            children = [child for token in here for child in token.children or ()]
-            text = replaced_inline(text, children, book)
+        if tokens[0].type == "inline":  # the cells of a row share its line
+            children = [child for token in tokens for child in token.children or ()]
+            new = replaced_inline(text, children, book, page)
         else:
-            text = block(here[0], book)
-        lines[start:end] = text.split("\n")
-    text = "\n".join(lines).strip("\n")
-    return re.sub(r"\n{3,}", "\n\n", text)
+            new = block(tokens[0], book, page)
+            if new is None:
+                book.warn(page, text)
+                continue
+            indent = text[: len(text) - len(text.lstrip())]
+            new = "\n".join(f"{indent}{line}".rstrip() for line in new.split("\n"))
+        lines[start:end] = new.split("\n")
+    text = re.sub(r"^\[\^([^\]]+)\]:", r"<sup>\1</sup>", "\n".join(lines), flags=re.MULTILINE)
+    text = definition_lists(text)
+    return re.sub(r"\n{3,}", "\n\n", text.strip("\n"))
 
 
-def embed_images(text):
-    """Return Markdown whose images are in it.
+def definition_lists(source):
+    """Return Markdown with the terms of definition lists in bold, definitions below them."""
+    lines = source.splitlines()
+    for token in reversed(parser().parse(source)):
+        if token.type == "dt_open":
+            line = token.map[0]
+            lines[line] = f"\n**{lines[line].strip()}**"
+        elif token.type == "dd_open":
+            start, end = token.map
+            lines[start] = "\n" + re.sub(r"^\s*:\s+", "", lines[start])
+            for line in range(start + 1, end):
+                lines[line] = lines[line].removeprefix("  ")
+    return "\n".join(lines)
+
+
+def embed_images(text, page):
+    """Return Markdown whose images are in it. Exits with a message if one is missing.
 
     As HTML: VS Code takes no SVG in Markdown's own form, and JupyterLab none from attachments.
     Colab shows no SVG in any form; the description is what remains there.
     """
     for token in parser().parse(text):
         for child in token.children or ():
-            address = child.attrs.get("src", "") if child.type == "image" else ""
-            if address and not re.match(r"[a-z]+:", address):
-                data = base64.b64encode((CONTENT / address).read_bytes()).decode()
-                source = f"data:{guess_type(address)[0]};base64,{data}"
-                image = f'<img alt="{escape(child.content)}" src="{source}">'
-                text = text.replace(f"![{child.content}]({address})", image)
+            source = child.attrs.get("src", "") if child.type == "image" else ""
+            if source and not re.match(r"[a-z]+:", source):
+                try:
+                    data = base64.b64encode((CONTENT / source).read_bytes()).decode()
+                except OSError:
+                    sys.exit(f"{place(page, source)}: there is no image content/{source}")
+                url = f"data:{guess_type(source)[0]};base64,{data}"
+                image = f'<img alt="{escape(child.content)}" src="{url}">'
+                text = text.replace(f"![{child.content}]({source})", image)
     return text
 
 
 def first_cells(slug, kind, book):
     """Return the two cells that a downloaded notebook begins with."""
-    where = f" On the web: {book.address}/content/{slug}.html" if book.address else ""
+    where = f" On the web: {book.url}/content/{slug}.html" if book.url else ""
     about = (
         f"*A chapter of the course* From spikes to models.{where}\n\n"
         "Run the cells from top to bottom (Shift + Enter). The next cell looks for the course's "
@@ -314,9 +445,9 @@ def first_cells(slug, kind, book):
     )
     if kind == "live":
         about += FOR_PRESENTERS
-    if book.address:
+    if book.url:
         wheel = next((ROOT / "build" / "site").glob("*.whl")).name
-        imports, install = "", FROM_SITE.format(wheel=f"{book.address}/{wheel}")
+        imports, install = "", FROM_SITE.format(wheel=f"{book.url}/{wheel}")
     else:
         imports, install = "from pathlib import Path\n", FROM_CLONE
     return [
@@ -339,21 +470,14 @@ def edition(path, kind, book):
         wrong = cell.metadata.get("wrong")
         if cell.cell_type == "markdown":
             cited |= citations(cell.source)
-            try:
-                cell.source = plain(cell.source, book)
-            except Unknown as unknown:
-                raise SystemExit(
-                    f"{path.name}: {unknown} has no plain form for notebooks. Write it "
-                    f"differently, or teach it to book/editions.py. The cell begins with\n"
-                    f"{cell.source[:200]}"
-                ) from None
+            cell.source = plain(cell.source, book, path.stem)
             if "presenter" in tags:
                 cell.source = quoted(f"**Presenter** · {cell.source}")
             elif kind == "live":
                 cell.source = outline(cell.source)
             if not cell.source:
                 continue
-            cell.source = embed_images(cell.source)
+            cell.source = embed_images(cell.source, path.stem)
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
         if cell.cell_type == "code" and "solution" in tags:
             cell.metadata["jupyter"] = {"source_hidden": True, "outputs_hidden": True}
@@ -361,9 +485,9 @@ def edition(path, kind, book):
             cell.metadata["jupyter"] = {"source_hidden": True}
         cells.append(cell)
         if figure and kind != "live":
-            number = book.numbers[figure["name"]]
-            words = plain(figure["caption"], book)
-            caption = nbformat.v4.new_markdown_cell(f"**Figure {number}.** {words}")
+            number = book.number_of(figure.get("name", "Figure"))
+            words = plain(figure.get("caption", ""), book, path.stem)
+            caption = nbformat.v4.new_markdown_cell(f"**{number}.** {words}")
             if tags:
                 caption.metadata["tags"] = tags
             cells.append(caption)
@@ -412,21 +536,13 @@ def wrong_answers(answers):
 def executed(notebook):
     """Return the notebook with the outputs that the last build of the book got."""
     try:
-        found = get_cache(CACHE).match_cache_notebook(notebook)
+        _, notebook = get_cache(CACHE).merge_match_into_notebook(notebook, cell_meta=())
     except KeyError:
-        raise SystemExit(
-            "The chapters have not been executed as they are. Type: make book"
-        ) from None
-    outputs = get_cache(CACHE).get_cache_bundle(found.pk).nb.cells
-    outputs = iter([cell for cell in outputs if cell.cell_type == "code"])
-    notebook = copy.deepcopy(notebook)
+        sys.exit("The chapters have not been executed as they are. Type: make book")
     for cell in notebook.cells:
-        if cell.cell_type == "code":
-            ran = next(outputs)
-            cell.outputs, cell.execution_count = ran.outputs, ran.execution_count
-            for output in cell.outputs:
-                if "image/png" in output.get("data", {}):
-                    output.metadata["image/png"] = {"width": width_px(output.data["image/png"])}
+        for output in cell.get("outputs", ()):
+            if "image/png" in output.get("data", {}):
+                output.metadata["image/png"] = {"width": width_px(output.data["image/png"])}
     return notebook
 
 
@@ -455,20 +571,20 @@ def name_cells(cells):
 
 
 def main():
-    book = Book(chapters())
+    paths = handouts()
+    book = Book(pages(), paths)
     for kind in EDITIONS:
         folder = OUT / kind
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob("*.ipynb"):
-            if old.stem not in book.chapters:
+            if old.stem not in book.handouts:
                 old.unlink()
-        for path in chapters():
+        for path in paths:
             text = nbformat.writes(edition(path, kind, book))
             target = folder / f"{path.stem}.ipynb"
             if not target.exists() or target.read_text(encoding="utf-8") != text:
                 target.write_text(text, encoding="utf-8")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,27 +1,62 @@
-"""The pages of the book, in the order of `_toc.yml`."""
+"""The pages of the book, in the order of `_toc.yml`, as Jupyter Book reads it."""
 
+import sys
 from pathlib import Path
 
-import yaml
+from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
+from yaml import YAMLError
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = ROOT / "content" / "_template.md"  # what `make new-chapter` copies
+#: Cells with these tags are not shown, or folded, on the website.
+HIDDEN = ("remove-cell", "remove-input", "hide-cell", "hide-input")
 
 
-def pages(without=None):
-    """Return the paths of all pages, or of those outside of one part."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    parts = [part["chapters"] for part in toc["parts"] if part["caption"] != without]
-    names = [toc["root"]] + [page["file"] for part in parts for page in part]
-    return [ROOT / f"{name}.md" for name in names]
+def pages(root=ROOT):
+    """Return the paths of all pages.
+
+    Exits with a message if the table of contents cannot be read or lists a missing page.
+    """
+    toc = root / "_toc.yml"
+    try:
+        site_map = parse_toc_yaml(toc)
+    except (MalformedError, YAMLError, OSError, TypeError, AttributeError) as error:
+        sys.exit(f"{toc.name} is not a table of contents: {error}")
+
+    def below(name):
+        yield name
+        for child in site_map[name].child_files():
+            yield from below(child)
+
+    return [page(name, toc) for name in below(site_map.root.docname)]
 
 
-def chapters(without=None):
+def page(name, toc):
+    """Return the path of one page that the table of contents lists."""
+    path = toc.parent / name
+    for candidate in (path, path.with_name(f"{path.name}.md"), path.with_name(f"{path.name}.rst")):
+        if candidate.is_file():
+            return candidate
+    lines = toc.read_text(encoding="utf-8").splitlines()
+    number = next((n for n, line in enumerate(lines, 1) if line.rstrip().endswith(name)), 1)
+    sys.exit(f"{toc.name}:{number}: there is no page {name}.md")
+
+
+def chapters():
     """Return the paths of the pages that hold code."""
-    paths = pages(without)
-    return [p for p in paths if p.exists() and "\n```{code-cell}" in p.read_text("utf-8")]
+    return [path for path in pages() if "\n```{code-cell}" in path.read_text(encoding="utf-8")]
 
 
 def lessons():
-    """Return the chapters with exercises: a page of the appendix may hold code without any."""
-    return chapters(without="Appendix")
+    """Return the chapters with exercises."""
+    return [path for path in chapters() if "{exercise-start}" in path.read_text(encoding="utf-8")]
+
+
+def handouts():
+    """Return the chapters to hand out as notebooks: those that show code to their readers."""
+    import jupytext
+
+    def shown(cell):
+        return cell.cell_type == "code" and not {*HIDDEN} & {*cell.metadata.get("tags", ())}
+
+    return [path for path in chapters() if any(map(shown, jupytext.read(path).cells))]

@@ -7,17 +7,23 @@ pynwb and NumPy in the place of pynapple, statsmodels in the place of NeMoS.
 
 import json
 import math
-from pathlib import Path
 
+import jax
+import nemos as nmo
 import numpy as np
+import pynapple as nap
 import pytest
 import statsmodels.api as sm
-from measure import measure
 from pynwb import NWBHDF5IO
+from toc import ROOT
 
 from workshop_utils import fetch_data, is_simulated
 
-PUBLISHED = json.loads((Path(__file__).parent / "recorded_numbers.json").read_text())
+jax.config.update("jax_enable_x64", True)
+nap.nap_config.suppress_conversion_warnings = True
+
+RESULTS = ROOT / "content" / "results"
+PUBLISHED = json.loads((RESULTS / "published_allen_478498617.json").read_text())
 BIN_S = 0.001
 N_FIRST = 7
 
@@ -39,6 +45,70 @@ TOLERANCE = {
     "history_pseudo_r2": 1e-5,
 }
 TIME_TOLERANCE_S = 5e-6
+
+
+SOLVER = {"solver_name": "LBFGS", "solver_kwargs": {"tol": 1e-12, "maxiter": 2000}}
+
+
+def first_noise_sweep(path):
+    """Return a file and what the lesson takes from its first Noise 1 sweep."""
+    data = nap.load_file(str(path))
+    epochs = data["epochs"]
+    sweep = epochs[epochs.tags == "Noise 1"][0]
+    current = data["stimulus"].restrict(sweep) * 1e12
+    spikes = data["units"].restrict(sweep)
+    counts = spikes[0].count(BIN_S, ep=sweep)
+    return data, current, spikes, counts, current.bin_average(BIN_S, ep=sweep)
+
+
+def measure(path):
+    """Return the numbers of a file, in the way of the chapters.
+
+    The keys are those of the published numbers.
+    """
+    data, current, in_sweep, counts, binned = first_noise_sweep(path)
+    epochs, spikes, stimulus = data["epochs"], data["units"], data["stimulus"]
+    tuning = nap.compute_tuning_curves(in_sweep, current, bins=15)[0]
+
+    X = binned[:, np.newaxis] / 100
+    present = nmo.glm.GLM(**SOLVER).fit(X, counts)
+    basis = nmo.basis.RaisedCosineLogConv(n_basis_funcs=8, window_size=200)
+    features = basis.compute_features(binned)
+    scale = np.nanstd(features.d, axis=0)
+    history = nmo.glm.GLM(**SOLVER).fit(features / scale, counts)
+
+    rows = [[*row, tag] for row, tag in zip(epochs.values.tolist(), epochs.tags, strict=True)]
+    r2 = {"score_type": "pseudo-r2-Cohen"}
+    return {
+        "location": str(spikes.location[0]),
+        "n_spikes_whole_file": len(spikes[0]),
+        "rate_hz_whole_file": float(spikes.rate[0]),
+        "first_spikes_s": spikes[0].t[:N_FIRST].tolist(),
+        "last_spikes_s": spikes[0].t[-N_FIRST:].tolist(),
+        "n_samples": len(stimulus),
+        "first_time_s": float(stimulus.t[0]),
+        "last_time_s": float(stimulus.t[-1]),
+        "n_epochs": len(epochs),
+        "first_epochs": rows[:N_FIRST],
+        "last_epochs": rows[-N_FIRST:],
+        "noise_1": epochs[epochs.tags == "Noise 1"].values.tolist(),
+        "sweep_n_samples": len(current),
+        "sweep_n_bins": len(counts),
+        "sweep_n_spikes": len(in_sweep[0]),
+        "sweep_mean_rate_hz": float(counts.mean() / BIN_S),
+        "sweep_first_spikes_s": in_sweep[0].t[:N_FIRST].tolist(),
+        "sweep_last_spikes_s": in_sweep[0].t[-N_FIRST:].tolist(),
+        "sweep_max_current_pa": float(current.max()),
+        "tuning_hz": tuning.values.tolist(),
+        "present_coef_per_pa": float(present.coef_[0] / 100),
+        "present_intercept": float(present.intercept_[0]),
+        "present_mean_rate_hz": float(present.predict(X).mean() / BIN_S),
+        "present_log_likelihood": float(present.score(X, counts)),
+        "present_pseudo_r2": float(present.score(X, counts, **r2)),
+        "history_intercept": float(history.intercept_[0]),
+        "history_log_likelihood": float(history.score(features / scale, counts)),
+        "history_pseudo_r2": float(history.score(features / scale, counts, **r2)),
+    }
 
 
 def differences(measured, expected):

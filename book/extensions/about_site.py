@@ -56,6 +56,7 @@ def footer():
 def configure(app, config):
     """Fill in what is known only when the site is built."""
     config.html_theme_options["extra_footer"] = footer()
+    config.myst_substitutions["data_source"] = source()
     address = os.environ.get("COURSE_URL", "")
     if address:
         if urlsplit(address).scheme not in ("http", "https"):

@@ -23,7 +23,6 @@ ICON = re.compile(
 ICON_SCRIPT = "_static/scripts/fontawesome.js"
 ICON_STYLE = "_static/styles/pydata-sphinx-theme.css"
 ICON_FONTS = "_static/vendor/fontawesome/webfonts"
-EXPLORERS = ("explorer_data.js", "explorers.js")
 # Roles that the bibliography carries and that its elements must not have.
 WRONG_ROLES = re.compile(r' role="(?:list|doc-biblioentry|doc-backlink)"')
 
@@ -67,8 +66,7 @@ def finish_body(app, pagename, templatename, context, doctree):
         if name and "documentation_options" not in name and "doctools" not in name:
             script.attributes["defer"] = "defer"
     if "tag_explorer" in context.get("body", ""):
-        for name in EXPLORERS:
-            app.add_js_file(name, loading_method="defer")
+        app.add_js_file("explorers.js", loading_method="defer")
     files = {name: Path(app.srcdir, uri) for uri, name in app.builder.images.items()}
     first = True
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
 from sphinx.errors import ConfigError
-from toc import chapters
+from toc import handouts
 
 BRANCH = "notebooks"
 SITE = Path(__file__).resolve().parents[2] / "build" / "site"
@@ -101,7 +101,7 @@ def add_links(app, pagename, templatename, context, doctree):
     if "body" not in context:
         return
     if pagename == "content/teach":
-        slugs = [path.stem for path in chapters() if notebook("live", path.stem).exists()]
+        slugs = [path.stem for path in handouts() if notebook("live", path.stem).exists()]
         titles = {slug: app.env.titles[f"content/{slug}"].astext() for slug in slugs}
         new = to_teach_from(titles, to)
     elif notebook("participant", slug).exists():

@@ -1,6 +1,6 @@
 // Figures that answer when touched. Each stands below the figure of a cell with the tag
 // "explorer-lnp" or "explorer-basis"; without this script, that figure is what a reader has.
-// The numbers in explorerData were computed from the data when the site was built.
+// The numbers of the first are in the page, computed by a cell of the chapter.
 "use strict";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -250,5 +250,7 @@ function exploreBasis(cell) {
   remake();
 }
 
-document.querySelectorAll(".tag_explorer-lnp").forEach((cell) => exploreModel(cell, explorerData.lnp));
+document.querySelectorAll(".tag_explorer-lnp").forEach((cell) =>
+  exploreModel(cell, JSON.parse(document.getElementById("explorer-lnp-data").textContent)),
+);
 document.querySelectorAll(".tag_explorer-basis").forEach((cell) => exploreBasis(cell));
