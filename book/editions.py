@@ -82,11 +82,11 @@ ADMONITIONS = {
     "attention", "caution", "danger", "error", "hint", "important", "note", "seealso", "tip",
     "todo", "warning",
 }  # fmt: skip
-#: Directives of which a notebook shows the content, below their title if they have one.
-CONTAINERS = {
-    "card", "card-carousel", "centered", "compound", "container", "div", "epigraph", "glossary",
-    "grid", "grid-item", "grid-item-card", "highlights", "list-table", "margin", "pull-quote",
-    "rst-class", "sidebar", "tab-item", "tab-set", "table", "topic",
+#: Directives of which a notebook shows the content; what follows the name is layout, or a title.
+LAYOUT = {"card-carousel", "container", "div", "grid", "grid-item", "rst-class", "tab-set"}
+TITLED = {
+    "card", "centered", "compound", "epigraph", "glossary", "grid-item-card", "highlights",
+    "list-table", "margin", "pull-quote", "sidebar", "tab-item", "table", "topic",
 }  # fmt: skip
 SILENT = {"exercise-end", "solution-end", "index", "tags"}
 #: Roles that become an HTML element of this name.
@@ -176,7 +176,8 @@ class Book:
         page, anchor = Path(page).stem, ""
         if (label or reference) in self.headings:
             page, text = self.headings[label or reference]
-            anchor = "#" + text.replace(" ", "-")
+            if text != self.titles[page]:
+                anchor = "#" + text.replace(" ", "-")
         elif (label or reference) in self.numbers:
             page, text = self.numbers[label or reference]
         elif page in self.titles:
@@ -302,7 +303,9 @@ def block(token, book, page):
     if name in ("code", "code-block", "sourcecode", "csv-table"):
         language = "" if name == "csv-table" else argument
         return f"```{language}\n{body}\n```"
-    if name in CONTAINERS:
+    if name in LAYOUT:
+        return plain(body, book, page)
+    if name in TITLED:
         return "\n\n".join(filter(None, (title and f"**{title}**", plain(body, book, page))))
     if name == "include":
         text = (CONTENT / argument).read_text(encoding="utf-8")
@@ -334,15 +337,18 @@ def role(token, book, page):
     return None
 
 
+def spread(words):
+    """Return a pattern for words that the source may break into lines, indented or quoted."""
+    return r"\s+(?:>\s*)*".join(map(re.escape, words.split()))
+
+
 def replaced_inline(text, tokens, book, page):
     """Return a stretch of Markdown with its roles, links and footnotes replaced."""
     position = 0  # what stands before it is done
     for number, token in enumerate(tokens):
         if token.type == "myst_role":
-            # The text may be broken into lines and indented in the source.
-            words = r"\s+(?:>\s*)*".join(map(re.escape, token.content.split()))
-            raw = re.compile(rf"\{{{re.escape(token.meta['name'])}\}}(`+)\s*{words}\s*\1")
-            match = raw.search(text, position)
+            raw = rf"\{{{re.escape(token.meta['name'])}\}}(`+)\s*{spread(token.content)}\s*\1"
+            match = re.compile(raw).search(text, position)
             new = role(token, book, page)
             if match is None or new is None:
                 book.warn(page, match[0] if match else token.content)
@@ -350,11 +356,14 @@ def replaced_inline(text, tokens, book, page):
                 continue
             text = text[: match.start()] + new + text[match.end() :]
             position = match.start() + len(new)
-        elif token.type == "link_open" and token.markup != "autolink":
+        elif token.type == "code_inline":
+            match = re.compile(spread(token.content)).search(text, position)
+            position = match.end() if match else position
+        elif token.type == "link_open":
             reference = token.attrs["href"]
-            found = None if re.match(r"(?!project:)[a-z]+:", reference) else (
-                book.link(reference, page)
-            )  # fmt: skip
+            if re.match(r"(?!project:)[a-z]+:", reference):
+                continue
+            found = book.link(reference, page)
             if found is None:
                 continue
             url, title = found
@@ -403,15 +412,12 @@ def plain(source, book, page):
 def definition_lists(source):
     """Return Markdown with the terms of definition lists in bold, definitions below them."""
     lines = source.splitlines()
-    for token in reversed(parser().parse(source)):
-        if token.type == "dt_open":
-            line = token.map[0]
-            lines[line] = f"\n**{lines[line].strip()}**"
-        elif token.type == "dd_open":
-            start, end = token.map
-            lines[start] = "\n" + re.sub(r"^\s*:\s+", "", lines[start])
-            for line in range(start + 1, end):
-                lines[line] = lines[line].removeprefix("  ")
+    spans = [token.map for token in parser().parse(source) if token.type == "dl_open"]
+    for start, end in sorted(spans, reverse=True):
+        text = "\n".join(lines[start:end])
+        text = re.sub(r"^([^\s:].*)\n+(?=:\s)", r"**\1**\n", text, flags=re.MULTILINE)
+        text = re.sub(r"^  ", "", text, flags=re.MULTILINE)
+        lines[start:end] = re.sub(r"^:\s+", "\n", text, flags=re.MULTILINE).split("\n")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Begin a chapter: copy the template, and enter it in the table of contents.
+"""Start a chapter: copy the template, and add it to the table of contents.
 
 Usage: python book/new_chapter.py SLUG TITLE        (`make new-chapter` does it)
 """
@@ -6,10 +6,7 @@ Usage: python book/new_chapter.py SLUG TITLE        (`make new-chapter` does it)
 import re
 import sys
 
-from toc import ROOT
-
-#: In front of this line of _toc.yml a new chapter goes.
-QUIZ = "      - file: content/quiz_extend\n"
+from toc import ROOT, is_lesson, parts
 
 
 def add(slug, title, root=ROOT):
@@ -18,7 +15,7 @@ def add(slug, title, root=ROOT):
     Raises
     ------
     ValueError
-        For a slug or a title that will not do, and where there is such a chapter.
+        For a slug or a title that cannot be used, and if there is such a chapter.
     """
     path, toc = root / "content" / f"{slug}.md", root / "_toc.yml"
     if not re.fullmatch(r"[a-z]+(_[a-z]+)*", slug):
@@ -32,12 +29,16 @@ def add(slug, title, root=ROOT):
         raise ValueError(f"{path} exists. Choose another SLUG, or delete that file first.")
     text = (root / "content" / "_template.md").read_text(encoding="utf-8")
     text = text.replace("ask-something", slug.replace("_", "-")).replace("Ask something", title)
+    # Behind the last chapter of the last part that consists mostly of chapters.
+    chapters = [(part, [page for page in part if is_lesson(page)]) for part in parts(root)]
+    mostly = [found[-1] for part, found in chapters if 2 * len(found) > len(part)]
+    if not mostly:
+        raise ValueError(f"{toc.name} lists no part with chapters to which this one could go.")
     table = toc.read_text(encoding="utf-8")
-    if QUIZ not in table:
-        raise ValueError(f"{toc} has no line {QUIZ.strip()!r}, before which the chapter would go.")
+    line = re.search(rf"^( *- file: .*){mostly[-1].stem}(\.md)?\n", table, re.MULTILINE)
     path.write_text(text, encoding="utf-8")
-    entry = f"      - file: content/{slug}\n"
-    toc.write_text(table.replace(QUIZ, entry + QUIZ), encoding="utf-8")
+    entry = f"{line[1]}{slug}\n"
+    toc.write_text(table[: line.end()] + entry + table[line.end() :], encoding="utf-8")
     return path
 
 
@@ -48,7 +49,7 @@ def main():
         path = add(*sys.argv[1:])
     except ValueError as error:
         sys.exit(str(error))
-    print(f"Made {path.relative_to(ROOT)}, the last chapter in _toc.yml: move its line at will.")
+    print(f"Made {path.relative_to(ROOT)} and added it to _toc.yml: move its line at will.")
     print("Write it, then: make format, make book, make test")
 
 

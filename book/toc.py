@@ -12,8 +12,8 @@ TEMPLATE = ROOT / "content" / "_template.md"  # what `make new-chapter` copies
 HIDDEN = ("remove-cell", "remove-input", "hide-cell", "hide-input")
 
 
-def pages(root=ROOT):
-    """Return the paths of all pages.
+def parts(root=ROOT):
+    """Return the paths of the pages, a list for each part; the root page is the first part.
 
     Exits with a message if the table of contents cannot be read or lists a missing page.
     """
@@ -24,11 +24,18 @@ def pages(root=ROOT):
         sys.exit(f"{toc.name} is not a table of contents: {error}")
 
     def below(name):
-        yield name
+        yield page(name, toc)
         for child in site_map[name].child_files():
             yield from below(child)
 
-    return [page(name, toc) for name in below(site_map.root.docname)]
+    start = site_map.root
+    trees = [[path for name in tree.files() for path in below(name)] for tree in start.subtrees]
+    return [[page(start.docname, toc)], *trees]
+
+
+def pages():
+    """Return the paths of all pages."""
+    return [path for part in parts() for path in part]
 
 
 def page(name, toc):
@@ -47,9 +54,14 @@ def chapters():
     return [path for path in pages() if "\n```{code-cell}" in path.read_text(encoding="utf-8")]
 
 
+def is_lesson(path):
+    """Tell whether a page has exercises."""
+    return "{exercise-start}" in path.read_text(encoding="utf-8")
+
+
 def lessons():
     """Return the chapters with exercises."""
-    return [path for path in chapters() if "{exercise-start}" in path.read_text(encoding="utf-8")]
+    return [path for path in chapters() if is_lesson(path)]
 
 
 def handouts():
