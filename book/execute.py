@@ -60,9 +60,23 @@ def execute(path):
         allow_errors=False,
         config=ENCRYPTED,
     )
-    # Behind nbclient's own traceback stand the cell and its error.
-    error = ANSI.sub("", result.exc_string or "").partition("CellExecutionError: ")
-    return notebook, result.time, error[2] or error[0]
+    return notebook, result.time, what_failed(path, notebook, result)
+
+
+def what_failed(path, notebook, result):
+    """Return file, line and error of the cell that failed; nothing if all is well."""
+    if result.err is None:
+        return ""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in cells:
+        for output in cell.outputs:
+            if output.output_type == "error":
+                text = path.read_text(encoding="utf-8")
+                line = text[: max(text.find(cell.source), 0)].count("\n") + 1
+                traceback = ANSI.sub("", "\n".join(output.traceback))
+                name = path.relative_to(ROOT)
+                return f"{name}:{line}: {output.ename} in the cell that begins here\n{traceback}"
+    return f"{path.relative_to(ROOT)}: {result.err}"  # a time-out
 
 
 def outdated(cache, records, results):
@@ -101,10 +115,11 @@ def main():
             try:
                 notebook, seconds, error = job.result()
             except Exception as dead:  # the kernel, or the process around it
-                seconds, error = 0.0, f"{type(dead).__name__}: {dead}"
+                name = path.relative_to(ROOT)
+                seconds, error = 0.0, f"{name}: {type(dead).__name__}: {dead}"
             if error:
                 failed.append(path)
-                print(f"\n{path.relative_to(ROOT)} failed.\n{error}", file=sys.stderr)
+                print(f"\n{error}", file=sys.stderr)
                 continue
             cache.cache_notebook_bundle(
                 CacheBundleIn(notebook, str(path), data={"execution_seconds": seconds}),
@@ -113,6 +128,7 @@ def main():
             )
             print(f"executed {path.name}: {seconds:.1f} s", flush=True)
     if todo or not RECORDS.exists():
+        RECORDS.parent.mkdir(exist_ok=True)
         records["results"] = None if failed else results
         RECORDS.write_text(json.dumps(records))
     if failed:
