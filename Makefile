@@ -19,7 +19,7 @@ CHAPTERS ?= fit_glm add_history compare_models
 WHEEL := build/site/workshop_utils-$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)-py3-none-any.whl
 NOTEBOOKS := $(patsubst content/%.md,build/notebooks/%.ipynb,$(shell grep -l '{code-cell}' content/*.md))
 # Wider code would have to be scrolled sideways on the website. The notebooks are in .gitignore.
-CHAPTER_STYLE := --config line-length=76 --no-respect-gitignore
+CHAPTER_STYLE := --config line-length=76 --no-respect-gitignore build/notebooks
 PAGES := $(wildcard content/*.md content/images/* book/static/* book/templates/* book/*.py book/*/*.py) content/references.bib \
   _config.yml _toc.yml $(wildcard content/results/*.json)
 
@@ -34,7 +34,7 @@ export MALLOC_ARENA_MAX ?= 2
 export OPENBLAS_NUM_THREADS ?= 1
 export PYTHONWARNINGS ?= ignore:Error reading persistent compilation cache,ignore:Error writing persistent compilation cache
 
-.PHONY: editions help book serve test test-gpu on-gpu test-recorded test-recovery test-install test-site test-hub test-slurm linkcheck site-zip pdf cheat-sheet notebooks new-chapter data check bench bench-site bench-hub lint format lock clean
+.PHONY: editions help book serve test test-chapter test-gpu on-gpu test-recorded test-recovery test-install test-site test-hub test-slurm linkcheck site-zip pdf cheat-sheet notebooks new-chapter data check bench bench-site bench-hub lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -62,9 +62,17 @@ serve: ## show the website at http://127.0.0.1:8000
 	@test -e _build/html/index.html || { echo "Type first:  make book"; exit 1; }
 	@$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
 
-test: $(ENV) lint $(NOTEBOOKS) ## check the chapters, test the helpers, run every notebook
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --nbmake --nbmake-timeout=300 --durations=15 \
-	  tests build/notebooks
+# nbmake executes each chapter once, with its exercises tried; the tests judge the outputs.
+NBMAKE := -m pytest -n 2 --nbmake --overwrite --nbmake-timeout=300 --durations=5
+test: $(ENV) lint ## test the helpers, run every notebook with nbmake, try the exercises
+	@$(BIN)/python tests/tested.py
+	@$(BIN)/python $(NBMAKE) build/tested; chapters=$$?; \
+	  $(BIN)/python -m pytest -n 2 --dist loadgroup --durations=15 tests && exit $$chapters
+
+test-chapter: $(ENV) ## one chapter: make test-chapter SLUG=fit_glm
+	@$(BIN)/python tests/tested.py $(SLUG)
+	@$(BIN)/python $(NBMAKE) build/tested/$(SLUG).ipynb; \
+	  $(BIN)/python -m pytest -q tests/test_execution.py tests/test_chapters.py -k $(SLUG)
 
 test-recorded: $(ENV) ## compare the course's numbers with the real recording (needs the network)
 	@$(BIN)/python -m pytest -m network tests
@@ -159,14 +167,14 @@ bench-hub: $(ENV) ## how long 5, 10 and 20 people wait on a hub on this computer
 	@$(BIN)/python deploy/load/load_hub.py --people "$(PEOPLE)" $(OPTIONS)
 
 lint: $(ENV) $(NOTEBOOKS) ## check the style of the code
-	@$(BIN)/ruff check --quiet workshop_utils tests tools benchmarks deploy
-	@$(BIN)/ruff format --quiet --check workshop_utils tests tools benchmarks deploy
-	@$(BIN)/ruff check --quiet $(CHAPTER_STYLE) build/notebooks
-	@$(BIN)/ruff format --quiet --diff $(CHAPTER_STYLE) build/notebooks
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/ruff check --quiet $(CHAPTER_STYLE)
+	@$(BIN)/ruff format --quiet --diff $(CHAPTER_STYLE)
 
 format: $(ENV) $(NOTEBOOKS) ## format the code of the chapters and of the package
-	@$(BIN)/ruff format --quiet workshop_utils tests tools benchmarks deploy
-	@$(BIN)/ruff format --quiet $(CHAPTER_STYLE) build/notebooks
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff format --quiet $(CHAPTER_STYLE)
 	@$(BIN)/jupytext --quiet --sync $(NOTEBOOKS)
 
 LOCKED := uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header

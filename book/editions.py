@@ -38,6 +38,7 @@ from pybtex.style.formatting.unsrt import Style
 from toc import ROOT, handouts, pages
 
 CONTENT = ROOT / "content"
+ANSWERS = CONTENT / "wrong_answers"
 CACHE = ROOT / "_build" / ".jupyter_cache"
 OUT = ROOT / "build" / "site" / "notebooks"
 WITHOUT = {  # the tags of the cells that an edition leaves out
@@ -470,11 +471,13 @@ def edition(path, kind, book):
     remove = TagRemovePreprocessor(enabled=True, remove_cell_tags=WITHOUT[kind])
     notebook, _ = remove.preprocess(notebook, {})
     cells, cited = first_cells(path.stem, kind, book), set()
+    answers, label = wrong_answers(path.stem), None
     for cell in notebook.cells:
         tags = [tag for tag in cell.metadata.get("tags", []) if tag != "remove-cell"]
         figure = cell.metadata.get("mystnb", {}).get("figure")
-        wrong = cell.metadata.get("wrong")
         if cell.cell_type == "markdown":
+            solved = re.search(r"\{solution-start\} (\S+)", cell.source)
+            label = solved[1] if solved else label
             cited |= citations(cell.source)
             cell.source = plain(cell.source, book, path.stem)
             if "presenter" in tags:
@@ -497,8 +500,10 @@ def edition(path, kind, book):
             if tags:
                 caption.metadata["tags"] = tags
             cells.append(caption)
-        if wrong and kind == "instructor":
-            cells.append(wrong_answers(wrong))
+        if label and cell.cell_type == "code" and kind == "instructor":  # the solution
+            if label in answers:
+                cells.append(presented(answers[label]))
+            label = None
     if cited and kind != "live":
         cells.append(nbformat.v4.new_markdown_cell(book.references(cited)))
     name_cells(cells)
@@ -530,11 +535,23 @@ def outline(text):
     return "\n\n".join(kept)
 
 
-def wrong_answers(answers):
-    """Return the cell that shows, beside a solution, what people type instead."""
+def wrong_answers(page):
+    """Return what people type instead of the solutions: {exercise: [(what the check says, code)]}.
+
+    They are in content/wrong_answers/<page>.py, a cell for each: `# %% <exercise>: <says>`.
+    """
+    path, answers = ANSWERS / f"{page}.py", {}
+    if path.exists():
+        for cell in jupytext.read(path).cells:
+            label, _, says = cell.metadata["title"].partition(": ")
+            answers.setdefault(label, []).append((says, cell.source))
+    return answers
+
+
+def presented(answers):
+    """Return a cell that tells presenters what people type, and what the check says."""
     lines = ["**Presenter** · What people type, and what the check says:"]
-    for answer in answers:
-        lines.append(f"```python\n{answer['answer'].strip()}\n```\n→ *{answer['says']}*")
+    lines += [f"```python\n{answer}\n```\n→ *{says}*" for says, answer in answers]
     source = quoted("\n\n".join(lines))
     return nbformat.v4.new_markdown_cell(source, metadata={"tags": ["presenter", "solution"]})
 

@@ -10,7 +10,7 @@ from toc import ROOT, is_lesson, parts
 
 
 def add(slug, title, root=ROOT):
-    """Write content/<slug>.md and its line in _toc.yml; return the path of the chapter.
+    """Write content/<slug>.md, its wrong answers and its line in _toc.yml; return its path.
 
     Raises
     ------
@@ -27,8 +27,11 @@ def add(slug, title, root=ROOT):
         raise ValueError('TITLE must be one line that starts with a verb: "Ask something"')
     if path.exists():
         raise ValueError(f"{path} exists. Choose another SLUG, or delete that file first.")
-    text = (root / "content" / "_template.md").read_text(encoding="utf-8")
-    text = text.replace("ask-something", slug.replace("_", "-")).replace("Ask something", title)
+
+    def renamed(template):
+        text = template.read_text(encoding="utf-8").replace("Ask something", title)
+        return text.replace("ask-something", slug.replace("_", "-"))
+
     # Behind the last chapter of the last part that consists mostly of chapters.
     chapters = [(part, [page for page in part if is_lesson(page)]) for part in parts(root)]
     mostly = [found[-1] for part, found in chapters if 2 * len(found) > len(part)]
@@ -36,7 +39,9 @@ def add(slug, title, root=ROOT):
         raise ValueError(f"{toc.name} lists no part with chapters to which this one could go.")
     table = toc.read_text(encoding="utf-8")
     line = re.search(rf"^( *- file: .*){mostly[-1].stem}(\.md)?\n", table, re.MULTILINE)
-    path.write_text(text, encoding="utf-8")
+    answers = root / "content" / "wrong_answers"
+    path.write_text(renamed(root / "content" / "_template.md"), encoding="utf-8")
+    (answers / f"{slug}.py").write_text(renamed(answers / "_template.py"), encoding="utf-8")
     entry = f"{line[1]}{slug}\n"
     toc.write_text(table[: line.end()] + entry + table[line.end() :], encoding="utf-8")
     return path

@@ -13,8 +13,8 @@ from toc import ROOT
 FRONT = "\n".join(
     (ROOT / "content" / "_template.md").read_text(encoding="utf-8").splitlines()[:11]
 )
-TOC = "format: jb-book\nroot: content/welcome\nchapters:\n- file: content/other\n- file: content/page\n"
-SHORT_TOC = "format: jb-book\nroot: content/welcome\nchapters:\n- file: content/other\n"
+TOC = "format: jb-book\nroot: content/welcome\nchapters:\n- file: content/other\n"
+FULL = TOC + "- file: content/page\n"
 CODE = "```{code-cell} ipython3\nx = 1\n```\n"
 EVERYTHING = """\
 (my-page)=
@@ -79,7 +79,7 @@ def build(tmp_path):
     version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.M)[1]
     wheel = f"build/site/workshop_utils-{version}-py3-none-any.whl"
 
-    def run(page, toc=TOC):
+    def run(page, toc=FULL):
         (tmp_path / "content" / "page.md").write_text(page, encoding="utf-8")
         (tmp_path / "_toc.yml").write_text(toc, encoding="utf-8")
         # The environment and the package's wheel are not what is tested: -o takes them as made.
@@ -99,7 +99,7 @@ def test_a_chapter_may_use_ordinary_myst_and_be_taken_out_again(build):
     html = (build.folder / "_build" / "html" / "content" / "page.html").read_text("utf-8")
     assert "The route." in html
     assert (build.folder / "build/site/notebooks/participant/page.ipynb").exists()
-    status, said = build("# Page\n", SHORT_TOC)
+    status, said = build("# Page\n", TOC)
     assert status == 0, said
     assert not (build.folder / "build/site/notebooks/participant/page.ipynb").exists()
 
@@ -107,22 +107,26 @@ def test_a_chapter_may_use_ordinary_myst_and_be_taken_out_again(build):
 MISTAKES = {
     "syntax": (
         f"{FRONT}\n# Page\n\n{CODE.replace('1', '(1')}",
-        TOC,
+        FULL,
         r"content/page.md:15: \w*Error",
     ),
-    "directive": ("# Page\n\n:::{nosuch}\nx\n:::\n", TOC, r"content/page.md:3: .*nosuch"),
-    "label": ("(a)=\n# Page\n\n(a)=\n## Part\n", TOC, r"content/page.md:4: .*[Dd]uplicate.*\"a\""),
+    "directive": ("# Page\n\n:::{nosuch}\nx\n:::\n", FULL, r"content/page.md:3: .*nosuch"),
+    "label": (
+        "(a)=\n# Page\n\n(a)=\n## Part\n",
+        FULL,
+        r"content/page.md:4: .*[Dd]uplicate.*\"a\"",
+    ),
     "image": (
         f"{FRONT}\n# Page\n\n![none](images/none.png)\n\n{CODE}",
-        TOC,
+        FULL,
         r"content/page.md:14: .*images/none.png",
     ),
     "image, no code": (
         "# Page\n\n![none](images/none.png)\n",
-        TOC,
+        FULL,
         r"content/page.md:3: .*images/none.png",
     ),
-    "page": ("# Page\n", TOC + "- file: content/gone\n", r"_toc.yml:6: .*content/gone"),
+    "page": ("# Page\n", FULL + "- file: content/gone\n", r"_toc.yml:6: .*content/gone"),
     "empty": ("# Page\n", "", r"_toc.yml is not a table of contents"),
     "yaml": ("# Page\n", "root: [", r"_toc.yml is not a table of contents"),
 }

@@ -162,18 +162,23 @@ total = ...
 print("Right" if total == 3 else "Not yet")
 ```
 
++++ {"tags": ["solution"]}
+
+```{solution-start} ex-sum
+```
+
 ```{code-cell} ipython3
----
-tags: [solution]
-wrong:
-- answer: |
-    total = len(counts)
-  says: counts the entries
-- answer: total = 4
-  says: too many
----
+:tags: [solution]
+
 total = sum(counts)
 ```
+
++++ {"tags": ["solution"]}
+
+```{solution-end}
+```
+
++++
 
 ## Draw
 
@@ -189,11 +194,22 @@ plot(counts)
 """
 
 
+WRONG = """\
+# %% ex-sum: counts the entries
+total = len(counts)
+
+# %% ex-sum: too many
+total = 4
+"""
+
+
 @pytest.fixture
-def tiny(make, tmp_path):
+def tiny(make, monkeypatch, tmp_path):
     """Make an edition of a chapter that has one of everything; return it without its head."""
     path = tmp_path / "tiny.md"
     path.write_text(TINY, encoding="utf-8")
+    monkeypatch.setattr(editions, "ANSWERS", tmp_path)
+    (tmp_path / "tiny.py").write_text(WRONG, encoding="utf-8")
     return lambda kind: make(path, kind).cells[2:]
 
 

@@ -1,102 +1,22 @@
 """Chapters in execution: no noise, described figures, fits at their optimum, answers to exercises.
 
-One run of a chapter does for all. Behind each stub it tries, in the same kernel, the stub as it
-is, the wrong answers that stand in the metadata of the solution, and then the solution.
+nbmake executes each chapter once, as tested.py prepares it; here its outputs are judged.
 """
 
-import os
 import pickle
 import re
 
-import jupytext
 import nbformat
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from nbclient import NotebookClient
+from editions import ANSWERS
+from tested import FOLDER, tags
 from toc import TEMPLATE, chapters
 
-# Runs before the chapter. Keeps what was fitted, and in which cell.
-RECORDER = """
-import jax
-import nemos.glm
-import numpy
-import scipy.optimize
-
-_fits = []
-
-def _other_link(model, X, y):
-    # Log-likelihood per bin that is reached with another link than the exponential, and the
-    # best one: Newton's steps of SciPy, from a constant rate. None for the exponential.
-    link = model.inverse_link_function
-    if link.__name__ == "exp":
-        return None
-    reached = numpy.asarray(link(X @ model.coef_ + model.intercept_))
-    design = numpy.column_stack([X / X.std(axis=0), numpy.ones(len(X))])
-    def loss(weights):
-        mu = link(design @ weights)
-        return jax.numpy.mean(mu - y * jax.numpy.log(mu))
-    start = numpy.append(numpy.zeros(X.shape[1]), numpy.log(y.mean()))
-    best = scipy.optimize.minimize(
-        jax.jit(loss), start, method="trust-exact", jac=jax.jit(jax.grad(loss)),
-        hess=jax.jit(jax.hessian(loss)), options={"gtol": 1e-12, "maxiter": 100},
-    )
-    return numpy.mean(y * numpy.log(reached) - reached), -float(best.fun)
-
-def _recording(fit):
-    def recorded_fit(self, X, y, *args, **kwargs):
-        fitted = fit(self, X, y, *args, **kwargs)
-        _fits.append({
-            "cell": get_ipython().user_ns["In"][-1].strip(),  # the source of the running cell
-            "X": numpy.asarray(X), "y": numpy.asarray(y),
-            "coef": numpy.asarray(self.coef_), "intercept": numpy.asarray(self.intercept_),
-            "unregularized": type(self.regularizer).__name__ == "UnRegularized",
-            "poisson": type(self.observation_model).__name__ == "PoissonObservations",
-            "other_link": _other_link(self, numpy.asarray(X), numpy.asarray(y)),
-        })
-        return fitted
-    return recorded_fit
-
-for _model in (nemos.glm.GLM, nemos.glm.PopulationGLM):
-    if "fit" in vars(_model):
-        _model.fit = _recording(_model.fit)
-"""
-SAVER = "import pickle; pickle.dump(_fits, open({file!r}, 'wb'))"
 # How far a fit may be from the optimum: loss of log-likelihood per bin, and the ratio of the
 # means from 1. A cell with the tag float32 shows what is to be had with 32 bits.
 AT_OPTIMUM, WITH_32_BITS = (1e-9, 1e-6), (1e-7, 1e-3)
-
-
-def tags(cell):
-    return cell.metadata.get("tags", [])
-
-
-def with_answers(cells):
-    """Yield the cells of a chapter, and between them those that try its exercises."""
-    stub = check = last = None
-    for cell in cells:
-        if stub is not None and "{solution-start}" in cell.source:
-            label = cell.source.partition("{solution-start}")[2].split()[0]
-            yield from tried(label, "stub", stub.source, check)
-        if check is not None and "solution" in tags(cell) and cell.cell_type == "code":
-            for wrong in cell.metadata.get("wrong", []):
-                yield from tried(label, wrong["says"], wrong["answer"], check)
-        if check is not None and "{solution-end}" in cell.source:
-            yield from tried(label, "solution", "", check)
-            stub = check = None
-        yield cell
-        if "check" in tags(cell):
-            stub, check = last, cell.source
-        last = cell
-
-
-def tried(label, kind, answer, check):
-    """Yield a cell with an answer, and one with the check of the exercise."""
-    for part, source in (("answer", answer), ("check", check)):
-        cell = nbformat.v4.new_code_cell(source)
-        cell.metadata["tried"] = {"exercise": label, "kind": kind, "part": part}
-        cell.metadata["tags"] = ["raises-exception"]  # the test says what went wrong
-        yield cell
 
 
 @pytest.fixture(
@@ -106,27 +26,19 @@ def tried(label, kind, answer, check):
         for path in [*chapters(), TEMPLATE]
     ],
 )
-def executed(request, tmp_path_factory):
+def executed(request):
     """One chapter, executed: its notebook and the fits that it made."""
-    notebook = jupytext.read(request.param)
-    notebook.cells = list(with_answers(notebook.cells))
-    return notebook, run_chapter(notebook, request.param, tmp_path_factory.mktemp("fits"))
-
-
-def run_chapter(notebook, path, folder, **environment):
-    """Execute a chapter, with more in its environment if asked; return its fits.
-
-    They are left in `folder`.
-    """
-    fits_something = "nemos" in path.read_text(encoding="utf-8")
-    file = folder / "fits.pickle"
-    if fits_something:
-        notebook.cells.insert(0, nbformat.v4.new_code_cell(RECORDER))
-        notebook.cells.append(nbformat.v4.new_code_cell(SAVER.format(file=str(file))))
-    resources = {"metadata": {"path": str(path.parent)}}
-    client = NotebookClient(notebook, timeout=300, resources=resources)
-    client.execute(env={**os.environ, **environment})
-    return pickle.loads(file.read_bytes()) if fits_something else []
+    path = request.param
+    made, fits = FOLDER / f"{path.stem}.ipynb", FOLDER / f"{path.stem}.pickle"
+    again = f"type: make test-chapter SLUG={path.stem}"
+    assert made.exists(), f"{path.name} was not executed; {again}"
+    changed = [path, ANSWERS / f"{path.stem}.py"]
+    newest = max(file.stat().st_mtime for file in changed if file.exists())
+    assert made.stat().st_mtime >= newest, f"{path.name} changed after it was executed; {again}"
+    notebook = nbformat.read(made, as_version=4)
+    failed = "did not run to its end: nbmake says why"
+    assert notebook.cells[-1].execution_count, f"{path.name} {failed}"
+    return notebook, pickle.loads(fits.read_bytes()) if fits.exists() else []
 
 
 def outputs(notebook):
@@ -155,25 +67,6 @@ def test_every_figure_is_described(executed):
             continue
         alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
         assert len(alt.split()) >= 12, f"no description: {cell.source[:60]!r}"
-
-
-VERIFIED = (
-    "within the budget:",
-    "the same within 1e-8:",
-    "the same but for them:",
-    "as good as equal:",
-    "have the same weights:",
-)
-
-
-def test_what_a_chapter_verifies_holds(executed):
-    """Of the data at hand; the text says that it does."""
-    notebook, _ = executed
-    said = "".join(output.get("text", "") for _, output in outputs(notebook))
-    code = "".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    for phrase in VERIFIED:
-        found = re.findall(rf"{phrase} (\w+)", said)
-        assert set(found) == ({"True"} if phrase in code else set()), phrase
 
 
 def optimum(X, y):

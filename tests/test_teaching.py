@@ -141,6 +141,8 @@ def test_a_new_chapter_is_the_template_under_another_name(course):
     assert "something" not in made.lower()
     back = made.replace("sound-and-light", "ask-something")
     assert back.replace("Hear the light", "Ask something") == TEMPLATE.read_text(encoding="utf-8")
+    answers = course / "content" / "wrong_answers" / "sound_and_light.py"
+    assert "ex-sound-and-light-" in answers.read_text(encoding="utf-8")
     (part,) = [part for part in parts(course) if path in part]
     assert is_lesson(part[part.index(path) - 1])
     assert [p.name for part in parts(course) for p in part if p != path] == [
