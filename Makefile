@@ -133,7 +133,7 @@ editions: $(WHEEL)
 
 # The package stands beside the notebooks: where it is missing, they install it.
 # With a fixed date, so that the same sources make the same file.
-$(WHEEL): pyproject.toml $(wildcard workshop_utils/*.py)
+$(WHEEL): pyproject.toml $(wildcard workshop_utils/*.py workshop_utils/*/*.py)
 	@rm -rf build/site/*.whl build/lib build/bdist.*
 	@SOURCE_DATE_EPOCH=315532800 $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 	  --wheel-dir build/site .

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from faulty_server import Server
 
-from workshop_utils import fetch_data, is_simulated
+from workshop_utils import fetch_data, provenance
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book"))
@@ -28,8 +28,8 @@ APART = {
 def pytest_configure(config):
     """Decide once where the data come from, for every test and every notebook of this run."""
     if not hasattr(config, "workerinput") and config.getoption("-m") not in APART:
-        simulated = is_simulated(fetch_data("allen_478498617.nwb"))
-        os.environ["WORKSHOP_DATA_SOURCE"] = "simulated" if simulated else "recorded"
+        kind = provenance(fetch_data("allen_478498617.nwb")).kind
+        os.environ["WORKSHOP_DATA_SOURCE"] = kind
 
 
 def pytest_collection_modifyitems(config, items):

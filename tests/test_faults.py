@@ -6,7 +6,6 @@ cache never holds a wrong or partial file under the real name.
 
 import contextlib
 import hashlib
-import json
 import multiprocessing
 import os
 import random
@@ -16,7 +15,6 @@ import time
 from dataclasses import replace
 from time import sleep  # the real one: retries do not wait in these tests
 
-import pooch
 import pytest
 import requests  # noqa: F401  imported before a test gives up the right to read it
 from faulty_server import in_turn, login_page, status
@@ -24,7 +22,8 @@ from filelock import FileLock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workshop_utils import DATASETS, DataError, data, download, fetch_data
+from workshop_utils import DATASETS, DataError, fetch_data
+from workshop_utils.data import fetch, http
 
 NAME = "allen_478498617.nwb"
 CONTENT = random.Random(0).randbytes(640_000)
@@ -119,12 +118,12 @@ CASES = {
     "cut short for ever": (cut_short, "ended before the file was complete|connection ended"),
     "cut short once": (in_turn(cut_short, cut_short, good), FILE),
     "drops often, with ranges": (drops_often, FILE),
-    "stalls for ever": (stalls, "no answer in time"),
+    "stalls for ever": (stalls, "no response in time"),
     "stalls once": (in_turn(stalls, stalls, good), FILE),
-    "never ends": (never_ends, "more than 640000 bytes came"),
+    "never ends": (never_ends, "more than 1280000 bytes came"),
     "sign-in page": (login_page, "web page came instead.*sign in"),
     "right size, wrong bytes": (wrong_bytes, "wrong checksum"),
-    "wrong size": (wrong_size, "639999 bytes was offered instead of 640000"),
+    "wrong size": (wrong_size, "wrong checksum"),
     "no Content-Length": (no_length, FILE),
     "no ranges": (no_ranges, FILE),
     "slow but complete": (slow, FILE),
@@ -137,9 +136,9 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("WORKSHOP_DATA_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("WORKSHOP_DATA_SOURCE", "recorded")
     monkeypatch.delenv("WORKSHOP_DATA_MIRROR", raising=False)
-    monkeypatch.setattr(download, "STALL_S", 0.5)
-    monkeypatch.setattr(data, "PROBE_S", 1.0)
-    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
+    monkeypatch.setattr(http, "STALL_S", 0.5)
+    monkeypatch.setattr(http, "MAX_BYTES", 2 * len(CONTENT))
+    monkeypatch.setattr(http.time, "sleep", lambda seconds: None)
     return tmp_path / "cache"
 
 
@@ -153,7 +152,6 @@ def serve(monkeypatch, start_server):
             DATASETS[NAME],
             urls=(server.url,),
             sha256=hashlib.sha256(CONTENT).hexdigest(),
-            size=len(CONTENT),
         )
         monkeypatch.setitem(DATASETS, NAME, changed)
         return server
@@ -215,7 +213,7 @@ def test_what_is_here_is_not_asked_for_again(serve, cache):
     cache.mkdir()
     (cache / f".{NAME}.part").write_bytes(CONTENT[:400_000])
     assert fetch_data(NAME).read_bytes() == CONTENT
-    assert starts == [0, 400_000], "the probe, then the rest"
+    assert starts == [400_000], "one request, for the rest"
 
 
 def test_server_without_ranges_sends_it_once(serve, cache):
@@ -223,7 +221,7 @@ def test_server_without_ranges_sends_it_once(serve, cache):
     cache.mkdir()
     (cache / f".{NAME}.part").write_bytes(CONTENT[:400_000])
     assert fetch_data(NAME).read_bytes() == CONTENT
-    assert server.requests == 2, "the probe, then all of it"
+    assert server.requests == 1
 
 
 def test_wrong_beginning_is_noticed(serve, cache):
@@ -246,7 +244,7 @@ def test_killed_process_continues_where_it_stopped(killed_after, serve, cache):
     got_there = threading.Event()
 
     def pauses(handler, start):
-        if handler.server.requests != 2:  # the first is the probe
+        if handler.server.requests != 1:
             good(handler, start)
             return
         handler.head(200, Content_Length=len(CONTENT))
@@ -278,19 +276,19 @@ def test_killed_process_continues_where_it_stopped(killed_after, serve, cache):
 
     server.behave = noted
     assert fetch_data(NAME).read_bytes() == CONTENT
-    assert starts == [0, arrived], "the probe, then the rest"
+    assert starts == [arrived], "one request, for the rest"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs fork, to take the test's registry along")
 @pytest.mark.parametrize("kill_first", [False, True])
 def test_eight_processes_download_once(kill_first, serve, cache, monkeypatch):
     # Eight processes on a slow computer: nobody gives up and asks again while they start.
-    monkeypatch.setattr(download, "STALL_S", 60)
-    monkeypatch.setattr(data, "PROBE_S", 60)
+    monkeypatch.setattr(http, "STALL_S", 60)
+    monkeypatch.setattr(http, "HEADERS_S", 60)
     release = threading.Event()
 
     def waits(handler, start):
-        if handler.server.requests == 2:
+        if handler.server.requests == 1:
             handler.head(200, Content_Length=len(CONTENT))
             handler.body(CONTENT[:200_000])
             release.wait(60)
@@ -301,7 +299,7 @@ def test_eight_processes_download_once(kill_first, serve, cache, monkeypatch):
     server = serve(waits)
     processes = [multiprocessing.get_context("fork").Process(target=fetch_quietly)]
     processes[0].start()
-    while server.requests < 2:
+    while server.requests < 1:
         sleep(0.02)
     for _ in range(7):
         processes.append(multiprocessing.get_context("fork").Process(target=fetch_quietly))
@@ -314,8 +312,7 @@ def test_eight_processes_download_once(kill_first, serve, cache, monkeypatch):
     expected = [-signal.SIGKILL if kill_first else 0] + [0] * 7
     assert [process.exitcode for process in processes] == expected
     assert (cache / NAME).read_bytes() == CONTENT
-    # Who downloads asks twice: the probe, then the file, or what is missing of it.
-    assert server.requests == (4 if kill_first else 2), "downloaded by more than one"
+    assert server.requests == (2 if kill_first else 1), "downloaded by more than one"
 
 
 def test_full_disk(serve, cache, monkeypatch):
@@ -340,8 +337,8 @@ def test_part_that_cannot_be_written(serve, cache):
 def test_waiting_is_announced(serve, cache, monkeypatch, capsys):
     serve(good)
     cache.mkdir()
-    monkeypatch.setattr(data, "ANNOUNCE_S", 0.1)
-    monkeypatch.setattr(data, "LOCK_S", 0.2)
+    monkeypatch.setattr(fetch, "ANNOUNCE_S", 0.1)
+    monkeypatch.setattr(fetch, "LOCK_S", 0.2)
     with FileLock(cache / f".{NAME}.lock"), pytest.raises(DataError, match="Another process"):
         fetch_data(NAME)
     assert f"busy with {NAME}; waiting" in capsys.readouterr().out
@@ -405,7 +402,7 @@ def test_mirror_is_asked_first(serve, monkeypatch):
     archive = serve(good)
     monkeypatch.setenv("WORKSHOP_DATA_MIRROR", mirror.url.removesuffix(f"/{NAME}"))
     assert fetch_data(NAME).read_bytes() == CONTENT
-    assert (mirror.requests, archive.requests) == (2, 0)
+    assert (mirror.requests, archive.requests) == (1, 0)
 
 
 def test_mirror_with_a_wrong_file_is_not_trusted(serve, monkeypatch):
@@ -422,27 +419,12 @@ def test_mirror_must_be_a_web_address(serve, monkeypatch):
         fetch_data(NAME)
 
 
-def test_content_is_hashed_once(serve, monkeypatch):
+def test_a_changed_file_is_replaced_even_if_its_size_and_time_are_right(serve, cache):
     serve(good)
     path = fetch_data(NAME)
-    monkeypatch.setattr(pooch, "file_hash", lambda path: pytest.fail("hashed again"))
-    assert fetch_data(NAME) == path
-
-
-@pytest.mark.parametrize("note", ["", "{}", '{"sha256": 1', "[]"])
-def test_damaged_note_is_not_trusted(note, serve, cache):
-    serve(good)
-    path = fetch_data(NAME)
-    (cache / f".{NAME}.verified").write_text(note)
+    state = path.stat()
     path.write_bytes(WRONG)
-    assert fetch_data(NAME).read_bytes() == CONTENT
-
-
-def test_changed_file_is_hashed_again(serve, cache):
-    serve(good)
-    path = fetch_data(NAME)
-    assert set(json.loads((cache / f".{NAME}.verified").read_text())) >= {"size", "mtime_ns"}
-    path.write_bytes(WRONG)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
     assert fetch_data(NAME).read_bytes() == CONTENT
 
 

@@ -17,7 +17,7 @@ import statsmodels.api as sm
 from pynwb import NWBHDF5IO
 from toc import ROOT
 
-from workshop_utils import fetch_data, is_simulated
+from workshop_utils import fetch_data, provenance
 
 jax.config.update("jax_enable_x64", True)
 nap.nap_config.suppress_conversion_warnings = True
@@ -136,7 +136,7 @@ def differences(measured, expected):
 def test_recording_gives_the_published_numbers(monkeypatch):
     monkeypatch.setenv("WORKSHOP_DATA_SOURCE", "recorded")
     path = fetch_data("allen_478498617.nwb")
-    assert not is_simulated(path)
+    assert provenance(path).kind == "recorded"
     assert differences(measure(path), PUBLISHED) == []
 
 

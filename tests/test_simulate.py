@@ -10,8 +10,9 @@ from nwbinspector import Importance, inspect_nwbfile
 from pynwb import NWBHDF5IO
 from scipy import stats
 
-from workshop_utils import is_simulated, simulate
-from workshop_utils.simulate import Neuron, injected_current, protocol, simulate_sweep
+from workshop_utils import provenance
+from workshop_utils.data import stand_in as simulate
+from workshop_utils.data.stand_in import Neuron, injected_current, protocol, simulate_sweep
 
 jax.config.update("jax_enable_x64", True)
 nap.nap_config.suppress_conversion_warnings = True
@@ -33,7 +34,7 @@ def noise_1(request, data):
 
 
 def test_says_that_it_is_simulated(stand_in):
-    assert is_simulated(stand_in)
+    assert provenance(stand_in).kind == "simulated"
     assert "simulated" in stand_in.name
     with h5py.File(stand_in) as file:
         assert "SIMULATED" in file["session_description"].asstr()[()]

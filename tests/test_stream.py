@@ -16,12 +16,11 @@ from pynwb import NWBHDF5IO, NWBFile, TimeSeries
 from workshop_utils import (
     DATASETS,
     DataError,
-    download,
     load_data,
     serve_folder,
-    stream,
     stream_data,
 )
+from workshop_utils.data import http, stream
 
 NAME = "allen_478498617.nwb"
 
@@ -31,8 +30,8 @@ def settings(monkeypatch):
     """Nothing is set from outside, and nobody waits long."""
     monkeypatch.setenv("WORKSHOP_DATA_SOURCE", "simulated")
     monkeypatch.delenv("WORKSHOP_DATA_MIRROR", raising=False)
-    monkeypatch.setattr(download, "STALL_S", 1.0)
-    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
+    monkeypatch.setattr(http, "STALL_S", 1.0)
+    monkeypatch.setattr(http.time, "sleep", lambda seconds: None)
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +119,7 @@ def test_any_interval(start, end, content, local, start_server):
 
 
 REFUSED = {
-    "no ranges": (lambda h, start: (h.head(200), h.body(bytes(10**6))), "not send pieces"),
+    "no ranges": (lambda h, start: (h.head(200), h.body(bytes(10**6))), "not send ranges"),
     "403": (status(403), "403 Forbidden"),
     "404": (status(404), "404 Not Found"),
     "429 for long": (status(429, Retry_After=3600), "asks to wait 3600 s"),
@@ -128,9 +127,9 @@ REFUSED = {
     "redirect to a file": (status(302, Location="file:///etc/passwd"), "only http and https"),
     "sign-in page": (login_page, "web page came instead"),
     "not an NWB file": (piece(bytes(10**5)), "not an NWB file"),
-    "beyond the end": (status(416), "not send pieces"),
-    "stalls": (lambda h, start: sleep(2), "no answer in time"),
-    "unknown size": (piece(bytes(10**5), say="bytes 0-99999/*"), "another piece"),
+    "beyond the end": (status(416), "not send ranges"),
+    "stalls": (lambda h, start: sleep(2), "no response in time"),
+    "unknown size": (piece(bytes(10**5), say="bytes 0-99999/*"), "another range"),
 }
 
 
@@ -147,11 +146,11 @@ LATER = {
     "connection dropped": (lambda c: piece(c, short=1000), "connection ended|bytes came"),
     "cut short, length not told": (
         lambda c: piece(c, short=1000, tell_length=False),
-        "bytes came in place of",
+        "bytes came instead of",
     ),
     "503": (lambda c: status(503, Retry_After=0), "503"),
-    "stalls": (lambda c: lambda h, start: sleep(2), "no answer in time"),
-    "closed without an answer": (lambda c: lambda h, start: None, "no connection|no answer"),
+    "stalls": (lambda c: lambda h, start: sleep(2), "no response in time"),
+    "closed without an answer": (lambda c: lambda h, start: None, "no connection|no response|connection ended"),
 }
 
 
@@ -164,16 +163,16 @@ def test_later_fault_is_overcome(case, content, local, start_server):
 
 
 WRONG = LATER | {
-    "another piece": (lambda c: piece(c, shift=64), "another piece"),
+    "another piece": (lambda c: piece(c, shift=64), "another range"),
     "another piece under the right name": (
         lambda c: piece(c, short=64, say=f"bytes 0-9/{len(c)}"),
-        "another piece",
+        "another range",
     ),
     "file changed, same size": (lambda c: piece(c, etag='"2"'), "changed"),
     "file changed, other size": (lambda c: piece(c + b"!"), "changed"),
     "whole file": (
         lambda c: lambda h, start: (h.head(200), h.body(c[: 10**6])),
-        "not send pieces",
+        "not send ranges",
     ),
     "forbidden": (lambda c: status(403), "403"),
 }
@@ -183,7 +182,7 @@ WRONG = LATER | {
 def test_lasting_fault_is_an_error_and_leaves_no_wrong_numbers(case, content, local, start_server):
     wrong, message = WRONG[case]
     good, bad = piece(content), wrong(content)
-    data = stream_data(start_server(in_turn(good, *[bad] * download.ATTEMPTS, good)).url)
+    data = stream_data(start_server(in_turn(good, *[bad] * (3 * http.ATTEMPTS), good)).url)
     sweep = first_noise(local)
     with pytest.raises(DataError, match=message):
         data["stimulus"].restrict(sweep)

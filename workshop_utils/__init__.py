@@ -3,17 +3,11 @@
 Importing this package opens no connection, prints nothing and changes no setting.
 """
 
-from workshop_utils.data import (
-    DATASETS,
-    DataError,
-    Dataset,
-    Provenance,
-    fetch_data,
-    is_simulated,
-    load_data,
-    load_grasshopper,
-    provenance,
-)
+from workshop_utils.data.errors import DataError
+from workshop_utils.data.fetch import fetch_data
+from workshop_utils.data.load import load_data, load_grasshopper
+from workshop_utils.data.provenance import Provenance, provenance
+from workshop_utils.data.registry import DATASETS, Dataset
 from workshop_utils.plot import plot_pulses, plot_spikes, plot_tuning
 
 __all__ = [
@@ -28,7 +22,6 @@ __all__ = [
     "bits_per_spike",
     "check_answer",
     "fetch_data",
-    "is_simulated",
     "load_data",
     "load_grasshopper",
     "plot_pulses",
@@ -43,25 +36,25 @@ __all__ = [
 ]
 
 
-_LATE = {
+_LAZY = {
     "BlockedSplit": "evaluate",
     "Newton": "newton",
-    "StreamedRecording": "stream",
-    "StreamedSeries": "stream",
+    "StreamedRecording": "data.stream",
+    "StreamedSeries": "data.stream",
     "bits_per_spike": "evaluate",
     "check_answer": "answers",
     "register_newton": "newton",
     "rescale_intervals": "evaluate",
-    "serve_folder": "stream",
-    "simulate_recording": "simulate",
-    "stream_data": "stream",
+    "serve_folder": "data.stream",
+    "simulate_recording": "data.stand_in",
+    "stream_data": "data.stream",
 }
 
 
 def __getattr__(name: str):
-    """Import when it is used what takes long, or needs NumPy: `check` must run without."""
-    if name not in _LATE:
+    """Import on first use what takes long or needs NumPy: `check` must run without it."""
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"workshop_utils.{_LATE[name]}"), name)
+    return getattr(import_module(f"workshop_utils.{_LAZY[name]}"), name)

@@ -18,10 +18,20 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from workshop_utils import data
+from workshop_utils.data.errors import DataError
+from workshop_utils.data.fetch import (
+    cache_folder,
+    candidate_urls,
+    fetch_data,
+    packaged,
+    without_credentials,
+)
+from workshop_utils.data.provenance import SOURCES
+from workshop_utils.data.registry import DATASETS
 
 LOCK = Path(__file__).resolve().parents[1] / "requirements.txt"
 INSTALL = "python -m pip install -r requirements.txt"
+OLDEST, NEWEST = (3, 12), (3, 14)  # as requires-python in pyproject.toml
 NEEDED_DISK_GB = 1.0
 NEEDED_MEMORY_GB = 3.0
 #: These three work as a set of certain versions or not at all.
@@ -39,9 +49,9 @@ class Finding(NamedTuple):
 def check_python() -> Iterator[Finding]:
     """Check the version of Python."""
     yield Finding(
-        (3, 11) <= sys.version_info[:2] <= (3, 13),
+        OLDEST <= sys.version_info[:2] <= NEWEST,
         f"Python {platform.python_version()} on {platform.system()} {platform.machine()}",
-        "Install Python 3.12 and make a new environment with it.",
+        "Install Python 3.13 and make a new environment with it.",
     )
 
 
@@ -104,17 +114,17 @@ def check_lab() -> Iterator[Finding]:
 def check_data() -> Iterator[Finding]:
     """Hash every data file for real."""
     try:
-        folder = data.cache_folder()
+        folder = cache_folder()
         import pooch
     except ImportError as error:
         yield Finding(False, f"data: {error}", INSTALL)
         return
-    for dataset in data.DATASETS.values():
+    for dataset in DATASETS.values():
         path = folder / dataset.name
         if dataset.package:
             try:
-                path = data.packaged(dataset)
-            except data.DataError as error:
+                path = packaged(dataset)
+            except DataError as error:
                 yield Finding(False, str(error), INSTALL)
             else:
                 yield Finding(True, f"{path}: checksum")
@@ -132,18 +142,21 @@ def check_data() -> Iterator[Finding]:
             )
     source = os.environ.get("WORKSHOP_DATA_SOURCE") or "auto"
     yield Finding(
-        source in data.SOURCES,
+        source in SOURCES,
         f"WORKSHOP_DATA_SOURCE is {source}",
-        f"Set it to one of: {', '.join(data.SOURCES)}",
+        f"Set it to one of: {', '.join(SOURCES)}",
     )
 
 
 def check_computer() -> Iterator[Finding]:
     """Check disk and memory."""
-    free_gb = shutil.disk_usage(Path.home()).free / 1e9
+    folder = cache_folder()
+    while not folder.exists():  # the nearest one that does
+        folder = folder.parent
+    free_gb = shutil.disk_usage(folder).free / 1e9
     yield Finding(
         free_gb >= NEEDED_DISK_GB,
-        f"{free_gb:.1f} GB free on the disk",
+        f"{free_gb:.1f} GB free on the disk of the data, {folder}",
         f"Free {NEEDED_DISK_GB:.0f} GB.",
     )
     try:
@@ -163,12 +176,11 @@ def check_network() -> Iterator[Finding]:
     """Tell which proxies and which mirror will be used."""
     for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "WORKSHOP_DATA_MIRROR"):
         if os.environ.get(name):
-            yield Finding(None, f"{name} is set to {_without_password(os.environ[name])}")
-
-
-def _without_password(url: str) -> str:
-    """Return an address without the name and password that may be in it."""
-    return re.sub(r"//[^/@]*@", "//***@", url)
+            yield Finding(None, f"{name} is set to {without_credentials(os.environ[name])}")
+    try:
+        candidate_urls(next(iter(DATASETS.values())))
+    except ValueError as error:
+        yield Finding(False, str(error), "Set WORKSHOP_DATA_MIRROR to an http(s) URL.")
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
@@ -182,9 +194,18 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
 )
 
 
+def _guarded(part: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Yield the findings of one check; an exception becomes one, and the report goes on."""
+    try:
+        yield from part()
+    except Exception as error:
+        name = part.__name__.removeprefix("check_")
+        yield Finding(False, f"{name}: not checked, {type(error).__name__}: {error}")
+
+
 def check(as_json: bool) -> int:
     """Print the report; return 1 if something is wrong, else 0."""
-    findings = [finding for part in CHECKS for finding in part()]
+    findings = [finding for part in CHECKS for finding in _guarded(part)]
     if as_json:
         print(json.dumps([finding._asdict() for finding in findings], indent=2))
     else:
@@ -202,7 +223,7 @@ def check(as_json: bool) -> int:
 
 def info() -> int:
     """Print what is known of every data set."""
-    for dataset in data.DATASETS.values():
+    for dataset in DATASETS.values():
         print(dataset.name)
         print("  holds:   ", dataset.holds)
         print("  licence: ", dataset.licence)
@@ -212,7 +233,7 @@ def info() -> int:
             print("  from:     the Python package", dataset.package)
         else:
             print("  from:    ", ", ".join(dataset.urls))
-            print("  cached:  ", data.cache_folder() / dataset.name)
+            print("  cached:  ", cache_folder() / dataset.name)
     return 0
 
 
@@ -223,7 +244,7 @@ def main(arguments: list[str] | None = None) -> int:
     checking = commands.add_parser("check", help="am I ready? one line for each answer")
     checking.add_argument("--json", action="store_true", help="for programs")
     fetching = commands.add_parser("fetch", help="download a data set, or say why it is simulated")
-    fetching.add_argument("name", nargs="?", default=next(iter(data.DATASETS)))
+    fetching.add_argument("name", nargs="?", default=next(iter(DATASETS)))
     simulating = commands.add_parser("simulate", help="write the simulated recording to a file")
     simulating.add_argument("path", type=Path)
     commands.add_parser("info", help="what the data sets are, and how to cite them")
@@ -234,15 +255,15 @@ def main(arguments: list[str] | None = None) -> int:
         if chosen.command == "info":
             return info()
         if chosen.command == "fetch":
-            print(data.fetch_data(chosen.name))
+            print(fetch_data(chosen.name))
         else:
-            from workshop_utils.simulate import simulate_recording
+            from workshop_utils.data.stand_in import simulate_recording
 
             print(simulate_recording(chosen.path))
     except ImportError as error:
         print(f"{error}. Type: {INSTALL}", file=sys.stderr)
         return 1
-    except (data.DataError, ValueError, OSError) as error:
+    except (DataError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -1,4 +1,4 @@
-"""Read an NWB file where it lies: only the bytes that are looked at travel."""
+"""Read an NWB file on a web server: only the bytes that are needed are transferred."""
 
 from __future__ import annotations
 
@@ -15,26 +15,25 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workshop_utils.data import (
-    DATASETS,
-    DataError,
+from workshop_utils.data.errors import DataError, DownloadError, InterruptedDownload
+from workshop_utils.data.fetch import candidate_urls, fetch_data, without_credentials
+from workshop_utils.data.http import body, get, repeated, session, within
+from workshop_utils.data.provenance import (
     Provenance,
-    addresses,
     data_source,
-    described,
-    fetch_data,
+    provenance_from_nwb,
     refuse_simulated,
 )
-from workshop_utils.download import DownloadError, TryAgain, get, retrying, session, within
+from workshop_utils.data.registry import DATASETS
 
 if TYPE_CHECKING:
     import pynapple as nap
 
 __all__ = ["StreamedRecording", "StreamedSeries", "serve_folder", "stream_data"]
 
-#: Bytes are kept, and asked for, in blocks of this size.
+#: Bytes are kept, and requested, in blocks of this size.
 BLOCK = 2**16
-#: The first request brings this much: HDF5 files keep most of their table of contents there.
+#: Size of the first request: HDF5 files keep most of their table of contents there.
 FIRST_BYTES = 2**18
 #: Blocks of one request at the most (8 MB), so that each is done in time on a slow line.
 REQUEST_BLOCKS = 128
@@ -42,7 +41,7 @@ REQUEST_BLOCKS = 128
 KEPT_BLOCKS = 1024
 #: Seconds that one request may take, from beginning to end.
 REQUEST_S = 60.0
-#: Seconds that an address gets for the first piece, name look-up included.
+#: Seconds that a URL gets for the first piece, name look-up included.
 OPEN_S = 15.0
 #: Bytes of HDF5's own memory for decompressed chunks.
 CHUNK_CACHE = 2**25
@@ -55,9 +54,9 @@ def stream_data(name_or_url: str) -> StreamedRecording:
     Parameters
     ----------
     name_or_url : str
-        The http(s) address of an NWB file, or one of `DATASETS`. A name is looked for where
+        The http(s) URL of an NWB file, or one of `DATASETS`. A name is looked for where
         `fetch_data` would download it, governed by the same environment variables. If no
-        address delivers it, the simulated stand-in is served from this computer instead, and a
+        URL delivers it, the simulated stand-in is served from this computer instead, and a
         notice says so.
 
     Returns
@@ -70,21 +69,21 @@ def stream_data(name_or_url: str) -> StreamedRecording:
     ValueError
         If `name_or_url` is neither.
     DataError
-        If the address does not deliver pieces of an NWB file, or if it delivers simulated data
+        If the URL does not deliver ranges of an NWB file, or if it delivers simulated data
         while ``WORKSHOP_DATA_SOURCE`` is ``recorded``.
     """
-    if name_or_url.startswith(("http://", "https://")):
+    if str(name_or_url).lower().startswith(("http://", "https://")):
         return StreamedRecording(name_or_url)
     known = [name for name, dataset in DATASETS.items() if not dataset.package]
     if name_or_url not in known:
         raise ValueError(
-            f"{name_or_url!r} is neither an http(s) address nor a data set of the course that "
+            f"{name_or_url!r} is neither an http(s) URL nor a data set of the course that "
             f"can be streamed. Known names: {', '.join(known)}."
         )
     dataset = DATASETS[name_or_url]
     reasons = []
     if data_source() != "simulated":
-        for url in addresses(dataset):
+        for url in candidate_urls(dataset):
             try:
                 return StreamedRecording(url)
             except DataError as error:
@@ -107,7 +106,7 @@ class StreamedRecording(Mapping):
     Parameters
     ----------
     url : str
-        The http(s) address of an NWB file.
+        The http(s) URL of an NWB file.
 
     Attributes
     ----------
@@ -117,7 +116,7 @@ class StreamedRecording(Mapping):
     Raises
     ------
     DataError
-        If the address does not deliver pieces of an NWB file, or if it delivers simulated data
+        If the URL does not deliver ranges of an NWB file, or if it delivers simulated data
         while ``WORKSHOP_DATA_SOURCE`` is ``recorded``.
     """
 
@@ -136,11 +135,13 @@ class StreamedRecording(Mapping):
             if isinstance(error, DataError):
                 raise
             raise DataError(
-                f"{url} is not an NWB file that can be read ({error}). "
-                "Does the address lead to the file itself, and not to a page about it?"
+                f"{without_credentials(url)} is not an NWB file that can be read ({error}). "
+                "Is it the URL of the file itself, and not of a page about it?"
             ) from error
         try:
-            self.provenance: Provenance = described(self._hdf5, url.rpartition("/")[2], url, None)
+            shown = without_credentials(url)
+            name = shown.rpartition("/")[2]
+            self.provenance: Provenance = provenance_from_nwb(self._hdf5, name, shown, None)
             refuse_simulated(self.provenance)
             print(self.provenance)
         except DataError:
@@ -154,17 +155,17 @@ class StreamedRecording(Mapping):
 
     @property
     def received_bytes(self) -> int:
-        """How much of it has travelled so far."""
+        """How much of it has been downloaded so far."""
         return self._remote.received
 
     @property
     def requests(self) -> int:
-        """How many times the server was asked."""
+        """How many requests were sent to the server."""
         return self._remote.requests
 
     def __getitem__(self, key: str) -> nap.IntervalSet | nap.TsGroup | StreamedSeries:
         if key not in self._nwb:
-            raise KeyError(f"There is no {key!r} in this file. It holds: {', '.join(self)}.")
+            raise KeyError(f"There is no {key!r} in this file. Its names are: {', '.join(self)}.")
         item = self._nwb.nwb.objects[self._nwb.key_to_id[key]]
         if hasattr(item, "timestamps") and getattr(item, "data", None) is not None:
             return StreamedSeries(key, item, self._remote, self._sweeps)
@@ -178,7 +179,7 @@ class StreamedRecording(Mapping):
 
     def __repr__(self) -> str:
         table = str(self._nwb).partition("\n")[2]  # without pynapple's name of the session
-        return f"{self._remote.url}\n{table}"
+        return f"{self.provenance.source}\n{table}"
 
     @functools.cached_property
     def _sweeps(self) -> nap.IntervalSet | None:
@@ -200,8 +201,8 @@ class StreamedRecording(Mapping):
 class StreamedSeries:
     """A time series that stays on the server until a piece of it is asked for.
 
-    Values are as they are stored: like pynapple, this does not apply the ``conversion`` and
-    ``offset`` that an NWB file may give.
+    Values are in `unit`: the ``conversion`` and ``offset`` that an NWB file may give are applied
+    (pynapple itself does not apply them).
 
     Attributes
     ----------
@@ -218,6 +219,8 @@ class StreamedSeries:
         self.shape: tuple[int, ...] = tuple(series.data.shape)
         self.unit: str = series.unit
         self._series = series
+        self._scale = float(getattr(series, "conversion", 1.0) or 1.0)
+        self._offset = float(getattr(series, "offset", 0.0) or 0.0)
         self._remote = remote
         self._sweeps = sweeps
 
@@ -246,22 +249,40 @@ class StreamedSeries:
         import numpy as np
         import pynapple as nap
 
-        pieces = [self._range(start, end) for start, end in intervals.values]
+        pieces: list[tuple[int, int]] = []
+        for start, end in intervals.values:
+            first, stop = self._range(start, end)
+            if pieces:  # where intervals touch, each sample is read once
+                first = max(first, pieces[-1][1])
+            if stop > first or not pieces:
+                pieces.append((first, max(stop, first)))
         times = np.concatenate([self._times(first, stop) for first, stop in pieces])
+        if not (np.isfinite(times).all() and (np.diff(times) >= 0).all()):
+            raise DataError(
+                f"The time stamps of {self.name} are not in ascending order, so the samples of an "
+                "interval cannot be told. Download the file and sort times and values together."
+            )
         samples = np.concatenate([self._read(self._series.data, *piece) for piece in pieces])
+        if (self._scale, self._offset) != (1.0, 0.0):
+            samples = samples * self._scale + self._offset
         kind = {1: nap.Tsd, 2: nap.TsdFrame}.get(samples.ndim, nap.TsdTensor)
         return kind(t=times, d=samples).restrict(intervals)
 
     def _range(self, start_s: float, end_s: float) -> tuple[int, int]:
-        """Return the index of the first sample in an interval, and that after the last."""
+        """Return the index of the first sample in an interval, and that after the last.
+
+        With some margin: pynapple rounds times to 1e-9 s before it restricts.
+        """
         times = self._series.timestamps
-        if times is None:  # regular sampling; a sample more, for restrict to decide
+        if times is None:  # regular sampling
             rate, first_s = self._series.rate, self._series.starting_time
+            if not rate > 0:
+                raise DataError(f"{self.name} has neither time stamps nor a sampling rate.")
             first = int((start_s - first_s) * rate) - 1
             stop = int((end_s - first_s) * rate) + 2
             return min(max(first, 0), len(self)), min(max(stop, 0), len(self))
-        first = self._find(times, start_s, bisect.bisect_left)
-        return first, self._find(times, end_s, bisect.bisect_right)
+        first = self._find(times, start_s - 1e-9, bisect.bisect_left)
+        return first, self._find(times, end_s + 1e-9, bisect.bisect_right)
 
     def _find(self, times, when_s: float, bisection) -> int:
         """Bisect the time stamps, which are on the server, around the place that is likely."""
@@ -285,7 +306,7 @@ class StreamedSeries:
         return self._series.starting_time + np.arange(first, stop) / self._series.rate
 
     def _read(self, stored, first: int, stop: int):
-        """Read a slice. Its chunks, which HDF5 would ask for one by one, come together."""
+        """Read a slice; chunks that HDF5 would request one by one are requested together."""
         if getattr(stored, "chunks", None) and stop > first:
             step = stored.chunks[0]
             rest = (0,) * (stored.ndim - 1)
@@ -298,19 +319,20 @@ class StreamedSeries:
 class RemoteFile(io.RawIOBase):
     """A file on a web server that is read in pieces, as if it were open here.
 
-    A piece is asked for again when the connection fails, and is believed only if the server
-    says that it is the right piece of the same file. (fsspec's and remfile's files do not check
-    that, or have no time limit, or keep zeros for a piece that did not arrive.)
+    A range is requested again when the connection fails, and is used only if the server says
+    that it is the right range of the same file: same size and same ETag or, where there is no
+    strong one, same Last-Modified. (fsspec's and remfile's files do not check that, or have no
+    time limit, or keep zeros for a range that did not arrive.)
 
     Parameters
     ----------
     url : str
-        An http(s) address.
+        An http(s) URL.
 
     Raises
     ------
     DataError
-        If the address does not deliver pieces of a file; also from every later read.
+        If the URL does not deliver ranges of a file; also from every later read.
     """
 
     def __init__(self, url: str):
@@ -319,12 +341,12 @@ class RemoteFile(io.RawIOBase):
         self.received = 0
         self.requests = 0
         self._at = 0
-        self._version: str | None = None
+        self._version: tuple[str | None, str | None] | None = None
         self._blocks: dict[int, bytes] = {}
         self._session = session()
-        self._place = url  # where redirects lead to
+        self._redirected = url  # where redirects lead to
         try:
-            within(OPEN_S, lambda: self._bring(range(FIRST_BYTES // BLOCK)))
+            within(OPEN_S, lambda: self._load_blocks(range(FIRST_BYTES // BLOCK)))
         except DownloadError as error:
             raise self._failed(error) from error
 
@@ -352,7 +374,7 @@ class RemoteFile(io.RawIOBase):
         if stop <= start:
             return 0
         first, last = start // BLOCK, (stop - 1) // BLOCK
-        self._bring(range(first, last + 1))
+        self._load_blocks(range(first, last + 1))
         whole = b"".join(self._blocks[k] for k in range(first, last + 1))
         buffer[: stop - start] = whole[start - first * BLOCK : stop - first * BLOCK]
         self._at = stop
@@ -361,78 +383,89 @@ class RemoteFile(io.RawIOBase):
         return stop - start
 
     def prefetch(self, pieces: list[tuple[int, int]]) -> None:
-        """Bring pieces, given as (position, length), in as few requests as possible."""
+        """Load pieces, given as (position, length), in as few requests as possible."""
         blocks = {k for at, n in pieces for k in range(at // BLOCK, (at + n - 1) // BLOCK + 1)}
         if len(blocks) < KEPT_BLOCKS:
-            self._bring(sorted(blocks))
+            self._load_blocks(sorted(blocks))
 
     def close(self) -> None:
         """Close the connection."""
         self._session.close()
         super().close()
 
-    def _bring(self, wanted: Iterable[int]) -> None:
-        """Ask for the blocks that are not here, neighbours together."""
+    def _load_blocks(self, wanted: Iterable[int]) -> None:
+        """Request the blocks that are not here, neighbours together."""
         missing = [k for k in wanted if k not in self._blocks]
         while missing:
             n = 1
             while n < min(len(missing), REQUEST_BLOCKS) and missing[n] == missing[0] + n:
                 n += 1
             start, stop = missing[0] * BLOCK, (missing[0] + n) * BLOCK
-            body = self._ask(start, min(stop, self.size) if self.size else stop)
-            for i in range(0, len(body), BLOCK):
-                self._blocks[(start + i) // BLOCK] = body[i : i + BLOCK]
+            content = self._request(start, min(stop, self.size) if self.size else stop)
+            for i in range(0, len(content), BLOCK):
+                self._blocks[(start + i) // BLOCK] = content[i : i + BLOCK]
             del missing[:n]
 
-    def _ask(self, start: int, stop: int) -> bytes:
+    def _request(self, start: int, stop: int) -> bytes:
         """Return the bytes from `start` up to, not including, `stop`."""
         try:
-            return retrying(self._ask_once)(start, stop)
+            return repeated(lambda: self._request_once(start, stop))
         except DownloadError as error:
             raise self._failed(error) from error
 
     def _failed(self, reason: DownloadError) -> DataError:
         return DataError(
-            f"{self.url} cannot be streamed: {reason}. "
-            "Download the file instead, or try another address."
+            f"{without_credentials(self.url)} cannot be streamed: {reason}. "
+            "Download the file instead, or try another URL."
         )
 
-    def _ask_once(self, start: int, stop: int) -> bytes:
-        place, self._place = self._place, self.url  # if it fails, begin at the first address
+    def _request_once(self, start: int, stop: int) -> bytes:
+        url, self._redirected = self._redirected, self.url  # if it fails, start at the first URL
         try:
-            with get(self._session, place, {"Range": f"bytes={start}-{stop - 1}"}) as answer:
-                body = self._check_and_read(answer, start, stop)
-                self._place = answer.url
+            with get(self._session, url, {"Range": f"bytes={start}-{stop - 1}"}) as response:
+                content = self._check_and_read(response, start, stop)
+                self._redirected = response.url
+        except InterruptedDownload:
+            raise
         except DownloadError as error:
-            if place != self.url:  # a signed address may have expired
-                raise TryAgain(str(error)) from error
+            if url != self.url:  # a signed URL may have expired
+                raise InterruptedDownload(str(error)) from error
             raise
         self.requests += 1
-        self.received += len(body)
-        return body
+        self.received += len(content)
+        return content
 
-    def _check_and_read(self, answer, start: int, stop: int) -> bytes:
-        """Return the body of an answer if it is the piece that was asked for."""
-        if answer.status_code != 206:
-            raise DownloadError("the server does not send pieces of a file, only all of it")
-        found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", answer.headers.get("Content-Range", ""))
-        size = int(found[3]) if found else 0
+    def _check_and_read(self, response, start: int, stop: int) -> bytes:
+        """Return the body of a response if it is the range that was requested."""
+        if response.status_code != 206:
+            raise DownloadError("the server does not send ranges of a file, only all of it")
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise DownloadError("the server compresses the range that was requested")
+        sent = re.fullmatch(
+            r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})",
+            response.headers.get("Content-Range", ""),
+        )
+        size = int(sent[3]) if sent else 0
         stop = min(stop, size)
-        if not found or (int(found[1]), int(found[2])) != (start, stop - 1):
-            raise DownloadError("the server sent another piece than the one that was asked for")
-        version = answer.headers.get("ETag")
+        if not sent or (int(sent[1]), int(sent[2])) != (start, stop - 1):
+            raise DownloadError("the server sent another range than the one that was requested")
+        tag = response.headers.get("ETag", "")
+        strong = tag if tag.startswith('"') else None
+        version = strong, None if strong else response.headers.get("Last-Modified")
         if self.size and (size, version) != (self.size, self._version):
-            raise DownloadError("the file on the server has been changed meanwhile")
-        body = bytearray()
+            raise DownloadError("the file on the server has changed since it was opened")
+        content = bytearray()
         until = time.monotonic() + REQUEST_S
-        for piece in answer.iter_content(BLOCK):
-            body += piece
+        for chunk in body(response):
+            content += chunk
+            if len(content) > stop - start:
+                raise DownloadError("the server sent more bytes than were requested")
             if time.monotonic() > until:
-                raise DownloadError(f"a piece of {stop - start} bytes took too long")
-        if len(body) != stop - start:
-            raise TryAgain(f"{len(body)} bytes came in place of {stop - start}")
+                raise DownloadError(f"a range of {stop - start} bytes took too long")
+        if len(content) != stop - start:
+            raise InterruptedDownload(f"{len(content)} bytes came instead of {stop - start}")
         self.size, self._version = size, version
-        return bytes(body)
+        return bytes(content)
 
 
 @functools.cache
@@ -441,7 +474,7 @@ def serve_folder(folder: str | os.PathLike) -> str:
 
     The server answers range requests (single pieces of a file), which `http.server` of the
     standard library does not. It listens on 127.0.0.1, so nobody else can reach it. A second
-    call for the same folder returns the same address.
+    call for the same folder returns the same URL.
 
     Parameters
     ----------
@@ -451,8 +484,8 @@ def serve_folder(folder: str | os.PathLike) -> str:
     Returns
     -------
     str
-        Address of the folder, such as ``"http://127.0.0.1:43210"``; a file in it is at
-        ``f"{address}/{file_name}"``.
+        URL of the folder, such as ``"http://127.0.0.1:43210"``; a file in it is at
+        ``f"{url}/{file_name}"``.
 
     Raises
     ------

@@ -1,0 +1,1 @@
+"""Fetch, verify, stream and simulate the data of the course."""
