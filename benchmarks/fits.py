@@ -3,7 +3,7 @@
 Each solver gets a process of its own for each size: the first fit there is the first that a
 reader waits for, translation by JAX included; the repeated one is a new model of the same
 shape, median of up to five. A time counts only if the log-likelihood per bin is within 1e-9 of the
-optimum's, which Newton's method finds beforehand in 64 bits; the table says how far it was.
+optimum's, which scikit-learn finds beforehand in 64 bits; the table says how far it was.
 
 *Warm cache* is a second process, which finds JAX's translations in a folder. *Ridge 0* is the same
 fit with a penalty of strength zero, after which NeMoS does not compute the rank of the predictors.
@@ -121,32 +121,24 @@ def make_data(rows, columns):
 
 def best(X, y):
     """Return the lowest negative log-likelihood per bin, and check that it is."""
-    from workshop_utils.newton import derivatives, fit_newton, newton_step
+    from sklearn.linear_model import PoissonRegressor
 
-    start = np.append(np.zeros(X.shape[1]), np.log(y.mean()))
-    weights = fit_newton(X, y, start, tol=1e-14, maxiter=100)[0]
-    loss, slope, curvature = derivatives(X, y, weights)
-    left = -slope @ newton_step(slope, curvature) / 2  # what one more step would gain
-    assert abs(left) < 1e-12, left
-    return float(loss)
+    model = PoissonRegressor(alpha=0, solver="newton-cholesky", tol=1e-12).fit(X, y)
+    residuals = model.predict(X) - y
+    slopes = np.append(residuals @ X, residuals.sum()) / len(y)
+    assert np.abs(slopes).max() < 1e-11, slopes
+    return loss(np.append(model.coef_, model.intercept_), X, y)
+
+
+def loss(weights, X, y):
+    """Return the negative log-likelihood per bin, without the term of log y!."""
+    log_mu = X @ weights[:-1] + weights[-1]
+    return float(np.mean(np.exp(log_mu) - y * log_mu))
 
 
 def judge(weights, X, y, optimum):
     """Return how far above the lowest negative log-likelihood per bin these weights are."""
-    from workshop_utils.newton import derivatives
-
-    return float(derivatives(X, y, np.asarray(weights, dtype=float))[0] - optimum)
-
-
-def bandwidth():
-    """Return how many bytes a second can be read from memory: the best of five."""
-    values = np.ones(2**27)  # 1 GiB, more than any cache
-    taken = []
-    for _ in range(5):
-        start = time.perf_counter()
-        values.sum()
-        taken.append(time.perf_counter() - start)
-    return values.nbytes / min(taken)
+    return loss(np.asarray(weights, dtype=float), X, y) - optimum
 
 
 def run_one(folder, solver, kind):
@@ -241,27 +233,6 @@ def compare(rows):
                 r[f"{column} / fastest"] = r[f"{column} (s)"] / min(times)
 
 
-def share_of_bandwidth(size):
-    """Return what of Newton's time the reading of the predictors alone would take."""
-    from workshop_utils.newton import fit_newton
-
-    bins, columns = shape(size)
-    X, y = make_data(bins, columns)
-    start = np.append(np.zeros(columns), np.log(y.mean()))
-    began = time.perf_counter()
-    steps = fit_newton(X, y, start, tol=1e-10, maxiter=50)[2]
-    taken = time.perf_counter() - began
-    speed = bandwidth()
-    return {
-        "bins × predictors": f"{bins} × {columns}",
-        "memory (GB/s)": speed / 1e9,
-        "passes over the data": steps,
-        "fit (s)": taken,
-        "reading alone (s)": steps * X.nbytes / speed,
-        "share": steps * X.nbytes / speed / taken,
-    }
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sizes", default=SIZES)
@@ -272,13 +243,12 @@ def main():
     if arguments.one:
         run_one(*arguments.one)
         return
-    tables, memory = [], {"title": "Newton's method against the speed of the memory", "rows": []}
+    tables = []
     for size in arguments.sizes.split(","):
         tables += measure(size, arguments.solvers.split(","), arguments.limit)
-        memory["rows"].append(share_of_bandwidth(size))
         # After each size: the next may be the one that somebody does not want to wait for.
-        store("fits", "python benchmarks/fits.py --sizes " + arguments.sizes, [*tables, memory])
-    show([*tables, memory])
+        store("fits", "python benchmarks/fits.py --sizes " + arguments.sizes, tables)
+    show(tables)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the check of an exercise says of right and of wrong answers."""
+"""`check_answer`: what it prints for right and for wrong answers."""
 
 import re
 
@@ -12,7 +12,7 @@ HZ = np.array([1.0, 4.0, 9.0, 16.0, 25.0])
 TIMES = np.arange(5.0)
 
 
-def said(capsys, *arguments, **options):
+def printed(capsys, *arguments, **options):
     check_answer("rate", *arguments, **options)
     return capsys.readouterr().out.strip()
 
@@ -30,7 +30,7 @@ def said(capsys, *arguments, **options):
     ],
 )
 def test_right_answers(value, target, capsys):
-    assert said(capsys, value, target) == "Right: rate."
+    assert printed(capsys, value, target) == "Right: rate."
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_right_answers(value, target, capsys):
     ],
 )
 def test_wrong_answers(value, target, message, capsys):
-    line = said(capsys, value, target, unit="Hz")
+    line = printed(capsys, value, target, unit="Hz")
     assert line.startswith("Not yet: rate ")
     assert re.search(message, line), line
     assert "\n" not in line
@@ -69,19 +69,19 @@ def test_wrong_answers(value, target, message, capsys):
 
 def test_hints_are_for_the_answers_that_an_exercise_invites(capsys):
     hints = {"is the mean, not the median.": 11.0}
-    assert said(capsys, 11.0, 9.0, hints=hints) == "Not yet: rate is the mean, not the median."
-    assert said(capsys, 9.0, 9.0, hints=hints) == "Right: rate."
+    assert printed(capsys, 11.0, 9.0, hints=hints) == "Not yet: rate is the mean, not the median."
+    assert printed(capsys, 9.0, 9.0, hints=hints) == "Right: rate."
 
 
 def test_tests_come_first_and_may_stand_alone(capsys):
     tests = {"is no fit.": lambda m: m["steps"] > 0, "has not converged.": lambda m: m["done"]}
-    assert "is no fit" in said(capsys, 3.0, tests=tests)
-    assert "has not converged" in said(capsys, {"steps": 1, "done": False}, tests=tests)
-    assert said(capsys, {"steps": 1, "done": True}, tests=tests) == "Right: rate."
-    assert "still" in said(capsys, ..., tests=tests)
+    assert "is no fit" in printed(capsys, 3.0, tests=tests)
+    assert "has not converged" in printed(capsys, {"steps": 1, "done": False}, tests=tests)
+    assert printed(capsys, {"steps": 1, "done": True}, tests=tests) == "Right: rate."
+    assert "still" in printed(capsys, ..., tests=tests)
 
 
 def test_tolerances(capsys):
-    assert said(capsys, 2.1, 2.0, atol=0.2) == "Right: rate."
-    assert said(capsys, 2.1, 2.0, rtol=0.1) == "Right: rate."
-    assert said(capsys, 2.1, 2.0).startswith("Not yet")
+    assert printed(capsys, 2.1, 2.0, atol=0.2) == "Right: rate."
+    assert printed(capsys, 2.1, 2.0, rtol=0.1) == "Right: rate."
+    assert printed(capsys, 2.1, 2.0).startswith("Not yet")

@@ -10,7 +10,7 @@ import pytest
 import statsmodels.api as sm
 from toc import ROOT
 
-WANTED = ("sums", "add_up", "newton")
+FUNCTIONS = ("sums", "add_up", "newton")
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def newton():
     for cell in jupytext.read(ROOT / "content" / "choose_precision.md").cells:
         if cell.cell_type == "code" and "skip-execution" not in cell.metadata.get("tags", []):
             for node in ast.parse(cell.source).body:
-                if isinstance(node, ast.FunctionDef) and node.name in WANTED:
+                if isinstance(node, ast.FunctionDef) and node.name in FUNCTIONS:
                     exec(compile(ast.Module([node], []), "chapter", "exec"), names)
     return names["newton"]
 

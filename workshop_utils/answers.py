@@ -38,12 +38,12 @@ def check_answer(
     unit : str
         Unit of the target, for the message.
     rtol, atol : float
-        How far the answer may be off, relatively and in the unit of the target.
+        Tolerances, relative and in the unit of the target.
     hints : dict, optional
-        Wrong answers that the exercise invites, by what to say of them.
+        Wrong answers that the exercise invites: ``{message: wrong answer}``.
     tests : dict, optional
-        Functions of the answer that return True if it is right, by what to say if not. They are
-        tried first, in order; one that raises counts as False.
+        Functions of the answer that return True if it is right: ``{message if not: function}``.
+        They are tried first, in order; one that raises counts as False.
     """
     problem = _problem(value, target, unit, rtol, atol, hints or {}, tests or {})
     print(f"Not yet: {name} {problem}" if problem else f"Right: {name}.")
@@ -66,22 +66,22 @@ def _problem(value, target, unit, rtol, atol, hints, tests) -> str:
             return message
     if target is None:
         return ""
-    found, wanted = _numbers(value), _numbers(target)
-    if found is None:
-        return f"is a {type(value).__name__}: expected {_described(wanted)}."
-    if found.shape != wanted.shape:
-        return _wrong_shape(found, wanted)
-    close = np.isclose(found, wanted, rtol, atol, equal_nan=True)
+    given, expected = _numbers(value), _numbers(target)
+    if given is None:
+        return f"is a {type(value).__name__}: expected {_shape_in_words(expected)}."
+    if given.shape != expected.shape:
+        return _wrong_shape(given, expected)
+    close = np.isclose(given, expected, rtol, atol, equal_nan=True)
     if close.all():
         return _wrong_times(value, target)
     for message, wrong in hints.items():
         wrong = _numbers(wrong)
-        if wrong.shape == found.shape and np.allclose(found, wrong, rtol, atol, equal_nan=True):
+        if wrong.shape == given.shape and np.allclose(given, wrong, rtol, atol, equal_nan=True):
             return message
-    n_missing = int(np.sum(~np.isfinite(found) & np.isfinite(wanted)))
+    n_missing = int(np.sum(~np.isfinite(given) & np.isfinite(expected)))
     if n_missing:
         return f"has {n_missing} values that are NaN or infinite and should not be."
-    return _wrong_numbers(found, wanted, close, unit, rtol)
+    return _wrong_numbers(given, expected, close, unit, rtol)
 
 
 def _numbers(value):
@@ -92,48 +92,50 @@ def _numbers(value):
         return None
 
 
-def _described(wanted) -> str:
-    return "a number" if wanted.ndim == 0 else f"an array of shape {wanted.shape}"
+def _shape_in_words(expected) -> str:
+    return "a number" if expected.ndim == 0 else f"an array of shape {expected.shape}"
 
 
-def _wrong_shape(found, wanted) -> str:
-    says = f"has shape {found.shape}: expected {_described(wanted)}"
-    if found.ndim == 2 and found.shape == wanted.shape[::-1]:
-        return f"{says}. Rows and columns are exchanged."
-    if found.ndim == wanted.ndim and found.ndim and found.shape[1:] == wanted.shape[1:]:
-        more = len(found) - len(wanted)
+def _wrong_shape(given, expected) -> str:
+    message = f"has shape {given.shape}: expected {_shape_in_words(expected)}"
+    if given.ndim == 2 and given.shape == expected.shape[::-1]:
+        return f"{message}. Rows and columns are exchanged."
+    if given.ndim == expected.ndim and given.ndim and given.shape[1:] == expected.shape[1:]:
+        more = len(given) - len(expected)
         if abs(more) == 1:
-            return f"{says}. One {'too many' if more > 0 else 'is missing'} along the first axis."
-    return f"{says}."
+            return (
+                f"{message}. One {'too many' if more > 0 else 'is missing'} along the first axis."
+            )
+    return f"{message}."
 
 
 def _wrong_times(value, target) -> str:
-    """Right numbers can stand at wrong times, if both have time stamps."""
-    t, wanted = getattr(value, "t", None), getattr(target, "t", None)
-    if t is None or wanted is None or np.allclose(t, wanted, rtol=0, atol=1e-6):
+    """Return what is wrong with the times of right numbers, or nothing."""
+    t, expected = getattr(value, "t", None), getattr(target, "t", None)
+    if t is None or expected is None or np.allclose(t, expected, rtol=0, atol=1e-6):
         return ""
     return "has the right values at wrong times."
 
 
-def _wrong_numbers(found, wanted, close, unit, rtol) -> str:
+def _wrong_numbers(given, expected, close, unit, rtol) -> str:
     in_unit = f" It should be in {unit}." if unit else ""
-    if np.allclose(found, -wanted, rtol, 0, equal_nan=True):
+    if np.allclose(given, -expected, rtol, 0, equal_nan=True):
         return "has the wrong sign."
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = found / wanted
+        ratios = given / expected
     ratios = ratios[np.isfinite(ratios) & (ratios > 0)]
     if ratios.size:
         power = round(float(np.log10(np.median(ratios))))
         factor = 10.0**power
-        if power and np.allclose(found, factor * wanted, rtol, 0, equal_nan=True):
+        if power and np.allclose(given, factor * expected, rtol, 0, equal_nan=True):
             times, size = (factor, "large") if power > 0 else (1 / factor, "small")
             return f"is {times:g} times too {size}: look at the unit.{in_unit}"
-    if found.ndim == 0:
-        return f"is too {'large' if found > wanted else 'small'}.{in_unit}"
+    if given.ndim == 0:
+        return f"is too {'large' if given > expected else 'small'}.{in_unit}"
     for shift, direction in ((1, "late"), (-1, "early")):
         inside = slice(1, -1)
-        if len(found) > 3 and np.allclose(
-            found[inside], np.roll(wanted, shift, axis=0)[inside], rtol, 0, equal_nan=True
+        if len(given) > 3 and np.allclose(
+            given[inside], np.roll(expected, shift, axis=0)[inside], rtol, 0, equal_nan=True
         ):
             return f"is one bin too {direction}."
     return f"has the right shape, but {np.sum(~close)} of {close.size} values differ.{in_unit}"

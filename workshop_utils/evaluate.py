@@ -74,7 +74,7 @@ class BlockedSplit:
         return f"BlockedSplit(n_splits={self.n_splits}, gap={self.gap})"
 
     def get_n_splits(self, X=None, y=None, groups=None) -> int:
-        """Return the number of splits, as scikit-learn asks for it."""
+        """Return the number of splits (scikit-learn calls it)."""
         return self.n_splits
 
     def split(self, X, y=None, groups=None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -113,20 +113,20 @@ def rescale_intervals(
 
     Time is stretched until the model's rate is 1; the intervals between the spikes are then
     exponential, and ``1 - exp(-interval)`` is uniform (Brown et al. 2002, Neural Comput
-    14:325). Bins hide where in them a spike fell, which biases the plain sum; so each spike
-    is put at a random place of its bin. For Poisson counts this is exact. Haslinger et al.
-    (2010), Neural Comput 22:2477, do so for bins of one spike at most; the two agree where
-    the expected counts are small against 1.
+    14:325). A bin does not tell where in it a spike fell, which biases the plain sum of expected
+    counts; so each spike gets a random position within its bin. For Poisson counts this is exact.
+    Haslinger et al. (2010), Neural Comput 22:2477, do so for bins of at most one spike; the two
+    agree where the expected counts are much smaller than 1.
 
     Parameters
     ----------
     mean_counts : array_like
-        Expected count of each bin given the past, shape ``(n_bins,)``. Stretches of
-        time may be concatenated.
+        Expected count of each bin given the past, shape ``(n_bins,)``. Separate epochs may be
+        concatenated.
     counts : array_like
         Observed counts, shape ``(n_bins,)``.
     rng : numpy.random.Generator
-        Draws the places within bins.
+        Draws the positions within bins.
 
     Returns
     -------
@@ -146,8 +146,8 @@ def rescale_intervals(
     if len(bins) < 2:
         raise ValueError(f"{len(bins)} spikes: at least 2 are needed for an interval")
     before = np.concatenate([[0.0], np.cumsum(mu)])[bins]
-    places = np.sort(before + rng.uniform(size=len(bins)) * mu[bins])
-    return -np.expm1(-np.diff(places))
+    positions = np.sort(before + rng.uniform(size=len(bins)) * mu[bins])
+    return -np.expm1(-np.diff(positions))
 
 
 def _expected_and_observed(mean_counts, counts) -> tuple[np.ndarray, np.ndarray]:
