@@ -18,9 +18,11 @@ print(int(all(map(find_spec, ["venv", "ensurepip"]))), sys.version_info[1],
 everywhere() {
   for ((minor = end - 1; minor >= oldest; minor--)); do
     describe "python3.$minor"
-    for path in "${PYENV_ROOT:-$HOME/.pyenv}/versions/3.$minor".*[0-9]/bin/python \
-      {/opt/homebrew,/usr/local,/home/linuxbrew/.linuxbrew}/opt/python@3.$minor/bin/python3.$minor; do
+    for path in "${PYENV_ROOT:-$HOME/.pyenv}/versions/3.$minor".*[0-9]/bin/python; do
       describe "$path"
+    done
+    for prefix in ${HOMEBREW_PREFIX:-/opt/homebrew /usr/local /home/linuxbrew/.linuxbrew}; do
+      describe "$prefix/opt/python@3.$minor/bin/python3.$minor"
     done
     describe py "-3.$minor" # the Windows launcher
   done
