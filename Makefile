@@ -40,10 +40,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 $(ENV): $(REQUIREMENTS) pyproject.toml
-	@python=$$(bash book/find_python.sh $(VENV)) && "$$python" book/preflight.py $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(REQUIREMENTS)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $@
+	@python=$$(bash book/find_python.sh $(VENV)) && "$$python" book/preflight.py $(VENV) $(REQUIREMENTS)
 
 book: $(ENV) ## execute the chapters and build the website (the first time also installs)
 	@$(BIN)/python book/execute.py
@@ -91,16 +88,16 @@ test-install: $(ENV) $(WHEEL) ## run a downloaded notebook in an empty environme
 test-recovery: $(ENV) ## the error bars of the course's fits, over 50 simulated neurons (some minutes)
 	@$(BIN)/python -m pytest -m slow tests/test_recovery.py
 
-test-site: book .venv/.site ## drive a browser over every page of the website (needs Chromium)
+test-site: book $(VENV)/.site ## drive a browser over every page of the website (needs Chromium)
 	@$(BIN)/python -m pytest -q -m site tests/test_site.py
 
-test-hub: $(ENV) .venv/.site ## install and start the JupyterHub, with people on it (as root; needs npm and Chromium)
+test-hub: $(ENV) $(VENV)/.site ## install and start the JupyterHub, with people on it (as root; needs npm and Chromium)
 	@$(BIN)/python -m pytest -q -s -m hub --durations=5 deploy/tests/test_hub.py
 
 test-slurm: $(ENV) ## the chapter on many machines through a real SLURM (as root; needs Debian's packages)
 	@$(BIN)/python -m pytest -q -m slurm tests/test_slurm.py
 
-.venv/.site: requirements-site.txt $(ENV)
+$(VENV)/.site: requirements-site.txt $(ENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
@@ -111,10 +108,10 @@ site-zip: book ## the website as one file, to unpack and open without a server o
 	@cd _build && $(abspath $(BIN))/python -m zipfile -c ../build/from-spikes-to-models.zip html
 	@echo "build/from-spikes-to-models.zip: unpack it and open html/index.html"
 
-pdf: book .venv/.site ## the website as one PDF with bookmarks (needs Chromium)
+pdf: book $(VENV)/.site ## the website as one PDF with bookmarks (needs Chromium)
 	@$(BIN)/python book/make_pdf.py build/from-spikes-to-models.pdf
 
-cheat-sheet: book .venv/.site ## the cheat sheet on one page of A4 (needs Chromium)
+cheat-sheet: book $(VENV)/.site ## the cheat sheet on one page of A4 (needs Chromium)
 	@$(BIN)/python book/make_pdf.py build/cheat_sheet.pdf cheat_sheet
 
 build/notebooks/%.ipynb: content/%.md $(ENV)

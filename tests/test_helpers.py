@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -16,7 +15,6 @@ from workshop_utils import plot_pulses, plot_spikes, plot_tuning
 
 matplotlib.use("Agg")
 sys.path.insert(0, str(ROOT / "book"))
-import preflight
 
 
 @pytest.fixture(autouse=True)
@@ -82,23 +80,6 @@ def test_plot_pulses():
     assert one.get_color() != two.get_color()
     assert one.get_linestyle() != two.get_linestyle(), "to be told apart without colours"
     assert all(ax.get_xlabel() for name, ax in titles.items() if name)
-
-
-def test_preflight_reports_no_problem_with_this_python(tmp_path):
-    assert preflight.find_problems(tmp_path) == []
-
-
-def test_preflight_without_venv(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "ensurepip", None)
-    (problem,) = preflight.find_problems(tmp_path)
-    assert "apt install python3-venv" in problem
-
-
-def test_preflight_full_disk(monkeypatch, tmp_path):
-    usage = SimpleNamespace(total=1e9, used=5e8, free=5e8)
-    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda path: usage)
-    (problem,) = preflight.find_problems(tmp_path)
-    assert "Only 0.5 GB are free" in problem
 
 
 def test_lock_names_no_package_registry():
