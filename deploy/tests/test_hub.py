@@ -1,8 +1,8 @@
-"""The JupyterHub of deploy/jupyterhub, installed and started for real: `sudo make test-hub`.
+"""The JupyterHub of deploy/jupyterhub, installed and started: `sudo make -C deploy test-hub`.
 
-Install, then people who are users of this system: they click a chapter's link, get updates, fill
-their memory, lose nothing when the hub restarts, and try to get at one another's work. Prints
-how long the first minute took, and on what.
+Participants, who are users of this system, click a chapter's link, get updates, fill their
+memory, keep working while the hub restarts, and try to read one another's work.
+Prints how long each step from the click to the data took.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import pwd
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 import uuid
@@ -24,25 +25,24 @@ import psutil
 import pytest
 import requests
 import websocket
-from faulty_server import unused_port
 from toc import ROOT
 
-pytestmark = [pytest.mark.hub, pytest.mark.xdist_group("hub")]
+pytestmark = pytest.mark.hub
 
 DEPLOY = ROOT / "deploy" / "jupyterhub"
-# Participants must get through all folders above it; not every clone lies where they do.
+# Participants must be able to enter every folder above the hub; a clone may be closed to them.
 OPEN = all(folder.stat().st_mode & 0o001 for folder in (ROOT, *ROOT.parents))
 HERE = ROOT / "build" / "hub" if OPEN else Path("/var/tmp/test-hub-installed")
 PREFIX = Path(os.environ.get("HUB_PREFIX", HERE))
 HOMES, STATE = Path("/var/tmp/test-hub"), PREFIX / "state"
-COURSE = "https://example.org/course"  # never asked: the notebooks are on this computer
+COURSE = "https://example.org/course"  # not requested: the notebooks are on this computer
 CHAPTER = "course/participant/fit_glm.ipynb"
 TEACHER, ADA, BOB, EVE = "teacher", "test-ada", "test-bob", "test-eve"
 MEMORY_GB = 1.5
 
 
 class Hub:
-    """The installed hub: its address, its process, everybody's password."""
+    """The installed hub: its URL, its process, everybody's password."""
 
     def __init__(self):
         settings = (PREFIX / "etc" / "hub.toml").read_text()
@@ -76,7 +76,7 @@ class Hub:
             assert self.process.poll() is None, self.log.read_text()[-3000:]
             return answers(f"{self.url}/hub/api/")
 
-        wait_for(ready, f"the hub ({self.log} says more)", 120)
+        wait_for(ready, f"the hub (see {self.log})", 120)
 
     def stop(self):
         """Stop the hub alone."""
@@ -84,19 +84,19 @@ class Hub:
         self.process.wait(60)
 
     def accounts(self, *arguments):
-        """Make accounts with the installed command."""
+        """Create accounts with the installed command."""
         done = run(PREFIX / "bin" / "spikes-accounts", *arguments)
         self.passwords |= dict(line.split("\t") for line in done.splitlines())
 
     def sign_in(self, name, password=None):
-        """Return a session like that of a browser, signed in or not."""
+        """Return a session with a browser's cookies, signed in if the password is right."""
         session = requests.Session()
         session.get(f"{self.url}/hub/login")
         self.post(session, "/hub/login", username=name, password=password or self.passwords[name])
         return session
 
     def post(self, session, path, **data):
-        """Send a form of the hub."""
+        """Submit a form of the hub."""
         data["_xsrf"] = session.cookies.get("_xsrf", path="/hub/")
         return session.post(self.url + path, data=data, allow_redirects=False)
 
@@ -153,7 +153,7 @@ class Person:
         return Kernel(self)
 
     def sh(self, command):
-        """Run a command of the shell as this user of the system; return status and all output."""
+        """Run a shell command as this system user; return exit status and all output."""
         user = f"--reuid={self.system.pw_uid}", f"--regid={self.system.pw_gid}"
         done = subprocess.run(
             ["setpriv", *user, "--clear-groups", "bash", "-c", command],
@@ -167,7 +167,7 @@ class Person:
 
 
 class Kernel:
-    """A kernel, spoken to through the hub's proxy as JupyterLab does."""
+    """A kernel, reached through the hub's proxy as JupyterLab does."""
 
     def __init__(self, person):
         made = person.session.post(f"{person.url}/api/kernels", json={"name": "python3"})
@@ -181,7 +181,7 @@ class Kernel:
         self.pid = int(self.run("import os; print(os.getpid())"))
 
     def send(self, code):
-        """Ask for an execution."""
+        """Send code to execute; return the id of the message."""
         header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "version": "5.3"}
         header |= {"username": "", "session": "test", "date": "2026-01-01T00:00:00Z"}
         content = {"code": code, "silent": False, "store_history": False}
@@ -195,7 +195,7 @@ class Kernel:
         return header["msg_id"]
 
     def read(self, message):
-        """Return what an execution printed, or its error, when it is over."""
+        """Return what an execution printed, or its traceback, when it is done."""
         printed = ""
         while True:
             heard = json.loads(self.socket.recv())
@@ -207,15 +207,22 @@ class Kernel:
                 return printed
 
     def run(self, code):
-        """Execute; return what was printed."""
+        """Execute code; return what it printed."""
         return self.read(self.send(code))
 
 
 def run(*command, **options):
-    """Run a program; return what it prints. If it fails, all that it said is in the error."""
+    """Run a program; return its output. If it fails, the error shows stdout and stderr."""
     done = subprocess.run(command, capture_output=True, text=True, **options)
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout
+
+
+def unused_port():
+    """Return a port of this computer on which nothing listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 def wait_for(condition, what, seconds):
@@ -235,7 +242,7 @@ def answers(url):
 
 
 def alive(process):
-    """Tell whether a process runs; who just ended is not an error."""
+    """Tell whether a process runs; a process that just ended is not an error."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -243,7 +250,7 @@ def alive(process):
 
 
 def remove_people():
-    """End what runs as the people of these tests, then remove their users and files."""
+    """End the processes of the participants of these tests; remove their users and files."""
     for user in pwd.getpwall():
         if not Path(user.pw_dir).is_relative_to(HOMES):
             continue
@@ -259,10 +266,10 @@ def remove_people():
 def hub(tmp_path_factory):
     """Install, start; at the end stop everything that was started and remove everybody."""
     if os.geteuid() != 0:
-        pytest.skip("makes users of this system, and so must be root: sudo make test-hub")
+        pytest.fail("This creates system users. Type: sudo make -C deploy test-hub")
     needed = ("git", "curl", "node", "npm", "useradd", "setpriv")
-    if lacking := [name for name in needed if not shutil.which(name)]:
-        pytest.skip(f"needs {', '.join(lacking)}. Debian: apt install git curl nodejs npm")
+    if missing := [name for name in needed if not shutil.which(name)]:
+        pytest.fail(f"needs {', '.join(missing)}. Debian: apt install git curl nodejs npm")
     if not (ROOT / "build/site/notebooks/participant").exists():
         pytest.fail("There are no notebooks to hand out. Type first: make notebooks")
     remove_people()
@@ -291,7 +298,7 @@ def hub(tmp_path_factory):
         subprocess.run([PREFIX / "bin" / "spikes-start", "--stop"], check=True)
         remove_people()
         shutil.rmtree(HOMES)
-        if PREFIX == HERE and not OPEN:  # in build/hub, the next run finds it
+        if PREFIX == HERE and not OPEN:  # build/hub stays: the next run need not install again
             shutil.rmtree(PREFIX)
 
 
@@ -312,7 +319,7 @@ def bob(hub):
 
 @pytest.fixture
 def page(hub):
-    """A page of a browser, on a computer that likes it dark."""
+    """A page of a browser that prefers the dark theme."""
     from make_pdf import find_chromium
     from playwright.sync_api import sync_playwright
 
@@ -358,14 +365,14 @@ def test_one_click_leads_to_the_first_output(hub, page, monkeypatch):
         note(what)
     output = code.nth(2).locator(".jp-OutputArea-output")
     output.first.wait_for()
-    load = f"{os.getloadavg()[0]:.1f} processes at work beside, {os.cpu_count()} processors"
+    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
     print(f"\nFrom the click to the data, in seconds ({load}):")
     for (_, before), (what, after) in pairwise(times):
         print(f"  {after - before:5.1f}  {what}")
     print(f"  {times[-1][1] - times[0][1]:5.1f}  all")
 
     assert "allen_478498617" in output.first.inner_text()
-    # What was set for everyone.
+    # The settings for everyone.
     assert page.locator("body").get_attribute("data-jp-theme-light") == "false"
     assert page.locator("#jp-main-statusbar", has_text="Mem:").count()
     assert page.locator(".jp-toast, .Toastify__toast").count() == 0

@@ -31,7 +31,7 @@ notebook before.</p>
 
 
 def git(folder, *arguments):
-    """Return what git prints, as bytes."""
+    """Return git's output, as bytes."""
     return subprocess.run(
         ["git", *arguments], cwd=folder, check=True, capture_output=True, timeout=60
     ).stdout
@@ -39,20 +39,20 @@ def git(folder, *arguments):
 
 def chapters(home):
     """Return the participants' notebooks of the courses that were opened in `home`."""
-    found = []
+    names = []
     for folder in sorted(path.parent for path in home.glob("*/.git")):
-        names = git(folder, "ls-tree", "-r", "-z", "--name-only", BRANCH, "participant/")
-        found += [f"{folder.name}/{name}" for name in names.decode().split("\0") if name]
-    return found
+        listed = git(folder, "ls-tree", "-r", "-z", "--name-only", BRANCH, "participant/")
+        names += [f"{folder.name}/{name}" for name in listed.decode().split("\0") if name]
+    return names
 
 
 def begin_again(home, chapter):
-    """Put the course's version of `chapter` into its place; return where the old one is now.
+    """Replace `chapter` by the course's version; return the path of the copy of the old one.
 
-    The old one is copied before anything is written, and replaced in one step.
+    The old one is copied before anything is written, and replaced atomically.
     """
     repository, _, inside = chapter.partition("/")
-    try:  # the newest, if it can be had
+    try:  # the newest version, if the repository can be reached
         git(home / repository, "fetch", "--quiet")
     except (subprocess.SubprocessError, OSError):
         pass
