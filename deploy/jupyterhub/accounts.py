@@ -17,7 +17,11 @@ STATE = Path(__file__).resolve().parents[1] / "state"
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # no two that look alike
 
 parser = argparse.ArgumentParser(prog="spikes-accounts", description=__doc__.splitlines()[0])
-parser.add_argument("--teacher", action="store_true", help="may approve accounts and see and stop servers of others")
+parser.add_argument(
+    "--teacher",
+    action="store_true",
+    help="may approve accounts and stop servers",
+)
 parser.add_argument("names", nargs="+", metavar="NAME", help="or @FILE with one name per line")
 parser.fromfile_prefix_chars = "@"
 chosen = parser.parse_args()

@@ -19,5 +19,5 @@ with suppress(FileNotFoundError):
     (STATE / "proxy.pid").unlink()
 for pid in filter(None, pids):
     with suppress(ProcessLookupError, FileNotFoundError):
-        if str(STATE.parent).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():  # the same process
+        if str(STATE.parent).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():  # still ours
             os.kill(pid, signal.SIGTERM)

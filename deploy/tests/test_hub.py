@@ -129,8 +129,8 @@ class Person:
     def pull(self):
         """Do what a click on a chapter's link does."""
         query = {"repo": COURSE, "branch": "notebooks", "targetpath": "course"}
-        said = self.session.get(f"{self.url}/git-pull/api", params=query).text
-        assert '"phase": "finished"' in said, said
+        output = self.session.get(f"{self.url}/git-pull/api", params=query).text
+        assert '"phase": "finished"' in output, output
 
     def write(self, notebook):
         """Save a notebook as JupyterLab does."""
@@ -275,19 +275,19 @@ def hub(tmp_path_factory):
     remove_people()
     for old in (STATE, PREFIX / "notebooks.git", HOMES, PREFIX / "etc", PREFIX / "hub.log"):
         shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
-    given = tmp_path_factory.mktemp("notebooks")
+    handed_out = tmp_path_factory.mktemp("notebooks")
     for kind in ("participant", "complete"):
-        shutil.copytree(ROOT / "build/site/notebooks" / kind, given / kind)
+        shutil.copytree(ROOT / "build/site/notebooks" / kind, handed_out / kind)
     begin = time.monotonic()
     install = [DEPLOY / "install.sh", "--prefix", PREFIX, "--course", COURSE]
-    said = run(
-        *install, "--notebooks", given, env=os.environ | {"WORKSHOP_DATA_SOURCE": "simulated"}
+    output = run(
+        *install, "--notebooks", handed_out, env=os.environ | {"WORKSHOP_DATA_SOURCE": "simulated"}
     )
     print(f"\ninstalled in {time.monotonic() - begin:.0f} s")
     HOMES.mkdir()
     hub = Hub()
-    hub.said, hub.given = said, given
-    hub.passwords[TEACHER] = re.search("with the password '(.+?)'", said)[1]
+    hub.handed_out = handed_out
+    hub.passwords[TEACHER] = re.search("with the password '(.+?)'", output)[1]
     hub.accounts(ADA, BOB)
     try:
         hub.start()
@@ -394,7 +394,7 @@ def code_cells(notebook):
 
 
 def test_an_update_keeps_what_was_typed(hub, ada):
-    """The same cell was edited here and there, and others on either side alone."""
+    """Both sides edited one cell, and each side edited others alone."""
     before = json.loads(ada.chapter.read_text())
     mine = json.loads(ada.chapter.read_text())
     code_cells(mine)[1]["source"] = "mine = 'typed'  # both edited this cell"
@@ -405,14 +405,14 @@ def test_an_update_keeps_what_was_typed(hub, ada):
     ada.write(mine)
     (ada.chapter.parent / "notes.txt").write_text("mine")
 
-    path = hub.given / "participant" / ada.chapter.name
+    path = hub.handed_out / "participant" / ada.chapter.name
     theirs = json.loads(path.read_text())
     code_cells(theirs)[1]["source"] = "course = 'corrected'"
     code_cells(theirs)[6]["source"] = "corrected = 'elsewhere'"
     theirs["cells"].append(dict(last, id="their-last-cell", source="course_at_the_end = 4"))
     path.write_text(json.dumps(theirs, indent=1) + "\n")
-    (hub.given / "participant" / "notes.txt").write_text("the course's, new")
-    run(PREFIX / "bin" / "spikes-notebooks", hub.given)
+    (hub.handed_out / "participant" / "notes.txt").write_text("the course's, new")
+    run(PREFIX / "bin" / "spikes-notebooks", hub.handed_out)
     ada.pull()
 
     after = json.loads(ada.chapter.read_text())
@@ -429,7 +429,7 @@ def test_an_update_keeps_what_was_typed(hub, ada):
 
 
 def my_work(ada, **form):
-    """Open the page, or press one of its buttons."""
+    """Open the page, or submit its form."""
     url = f"{ada.url}/my-work"
     if not form:
         return ada.session.get(url)
@@ -443,9 +443,9 @@ def test_begin_a_chapter_again_and_keep_ones_own(hub, ada):
     ada.write(mine)
     typed = ada.chapter.read_bytes()
     assert CHAPTER in my_work(ada).text
-    said = my_work(ada, chapter=CHAPTER)
-    assert said.ok and "is new again" in said.text, said.text
-    assert ada.chapter.read_bytes() == (hub.given / "participant/fit_glm.ipynb").read_bytes()
+    page = my_work(ada, chapter=CHAPTER)
+    assert page.ok and "is new again" in page.text, page.text
+    assert ada.chapter.read_bytes() == (hub.handed_out / "participant/fit_glm.ipynb").read_bytes()
     kept = list(ada.chapter.parent.glob("fit_glm_before_*.ipynb"))
     assert [path.read_bytes() for path in kept] == [typed]
     assert ada.chapter.stat().st_uid == ada.system.pw_uid
@@ -466,7 +466,7 @@ def test_a_failed_reset_loses_nothing(ada):
     assert my_work(ada, chapter=CHAPTER).ok
 
 
-def test_a_reset_reaches_only_chapters(ada):
+def test_only_chapters_can_be_reset(ada):
     for other in ("course/../../.bashrc", "/etc/passwd", "course/participant/none.ipynb", ""):
         assert my_work(ada, chapter=other).status_code in (400, 404)
 
@@ -481,7 +481,7 @@ def test_save_my_work(ada):
     assert not [name for name in archive.namelist() if "/." in name or name.startswith(".")]
 
 
-def test_a_kernel_that_takes_too_much_says_so_and_others_go_on(ada):
+def test_a_kernel_out_of_memory_gets_advice_and_others_keep_running(ada):
     large, other = ada.kernel(), ada.kernel()
     other.run("kept = 41")
     busy = other.send("import time; time.sleep(5); print(kept + 1)")
@@ -491,16 +491,16 @@ def test_a_kernel_that_takes_too_much_says_so_and_others_go_on(ada):
         "import jax; jax.numpy.ones(10**9).block_until_ready()",
         "[bytes(10**8) for _ in range(100)]",
     ):
-        said = large.run(code)
-        assert f"{MEMORY_GB} GB" in said and "restart the kernel" in said, said
+        output = large.run(code)
+        assert f"{MEMORY_GB} GB" in output and "restart the kernel" in output, output
     assert "still here" in large.run("print(mine)")
     assert "42" in other.read(busy)
     assert "restart the kernel" not in other.run("1 / 0")
     assert "restart the kernel" not in other.run("raise ValueError('mine')")
 
 
-def test_a_kernel_that_is_killed_dies_alone(ada):
-    """As by the system when memory is at its end: it chooses a kernel, never the server."""
+def test_a_killed_kernel_is_restarted_and_nothing_else_dies(ada):
+    """As by the kernel of Linux when memory runs out: it must choose a kernel, not the server."""
     dying, other = ada.kernel(), ada.kernel()
     other.run("kept = 41")
     server = ada.server()
@@ -533,7 +533,7 @@ def test_a_restarted_hub_finds_servers_and_kernels(hub, ada):
 
 
 def test_a_server_is_not_stopped_in_the_middle_of_a_talk():
-    """The rule that the culler asks, with a workshop that is on, and with one that is over."""
+    """The culler's rule, during a workshop and after it."""
     code = f"""
 import re, sys
 from datetime import datetime, timedelta
@@ -555,7 +555,7 @@ assert not stop(None, limit, {{}})
 # Safety
 
 
-def test_nobody_reads_or_writes_what_is_not_theirs(hub, ada, bob):
+def test_nobody_reads_or_writes_files_of_others(hub, ada, bob):
     secrets = [STATE / name for name in ("secrets.env", "jupyterhub.sqlite", "cookie_secret")]
     assert all(path.exists() and path.stat().st_mode & 0o077 == 0 for path in secrets)
     data = next((PREFIX / "data").rglob("*.nwb"))
@@ -580,16 +580,16 @@ def test_nobody_reads_or_writes_what_is_not_theirs(hub, ada, bob):
         f"kill {ada.server().pid}",
         f"ls {ada.home}/.run",
     ):
-        status, said = bob.sh(command)
-        assert status != 0, f"{command}: {said}"
-        assert "denied" in said or "not permitted" in said, f"{command}: {said}"
-    # The same commands work for those who may, so it is not the commands that fail.
+        status, output = bob.sh(command)
+        assert status != 0, f"{command}: {output}"
+        assert "denied" in output or "not permitted" in output, f"{command}: {output}"
+    # The same commands work with the right to do so: it is not the commands that fail.
     assert ada.sh(f"cat {ada.chapter}; ls {ada.home}/.run")[0] == 0
     assert bob.sh(f"cat {data} | head -c 9; ls {shared}/__init__.py")[0] == 0
 
 
 def test_no_secret_is_on_a_command_line(hub, ada, bob):
-    """Everybody may read the command lines of all processes."""
+    """Every user may read the command lines of all processes."""
     lines = bob.sh("cat /proc/[0-9]*/cmdline | tr '\\0' ' '")[1]
     assert "spikes_hub.server" in lines and "configurable-http-proxy" in lines
     proxy = (STATE / "secrets.env").read_text().partition("=")[2].strip()
@@ -600,7 +600,7 @@ def test_no_secret_is_on_a_command_line(hub, ada, bob):
 
 
 def listening(processes):
-    """Return the addresses at which processes listen."""
+    """Return IP address and port of each socket on which processes listen."""
     return {
         (c.laddr.ip, c.laddr.port)
         for process in processes
@@ -609,10 +609,10 @@ def listening(processes):
     }
 
 
-def test_what_listens_is_local_and_asks_who_is_there(hub, ada, bob):
+def test_ports_are_on_this_computer_only_and_need_a_token(hub, ada, bob):
     kernel = ada.kernel()
-    # Whoever may connect to a kernel's sockets hears what it prints: they are files, in a folder
-    # of its own. What is left is ipykernel's way in for output of its children, with a key.
+    # Whoever can connect to a kernel's sockets reads what it prints, so they are files in a
+    # private folder. One port is left, where ipykernel collects its children's output, with a key.
     file = next(ada.home.glob(f".run/kernel-{kernel.id}.json"))
     assert json.loads(file.read_text())["transport"] == "ipc"
     assert len(listening([psutil.Process(kernel.pid)])) <= 1
@@ -638,10 +638,10 @@ def test_what_listens_is_local_and_asks_who_is_there(hub, ada, bob):
         f"{hub.url}/hub/api/users/{ADA}",
     ):
         for header in ("X: y", f"Authorization: {own}", "Authorization: token 0123456789abcdef"):
-            _, said = bob.sh(f"curl -s -o /dev/null -w '%{{http_code}}' -H '{header}' {url}")
-            assert said in ("302", "401", "403", "404"), f"{url} with {header.split()[0]}: {said}"
+            _, status = bob.sh(f"curl -s -o /dev/null -w '%{{http_code}}' -H '{header}' {url}")
+            assert status in ("302", "401", "403", "404"), f"{url}, {header.split()[0]}: {status}"
     assert ada.session.get(f"http://127.0.0.1:{port}/user/{ADA}/api/contents").ok
-    # In the browser, too.
+    # With the cookies of a browser, too.
     assert hub.sign_in(BOB).get(f"{ada.url}/lab").status_code == 403
     assert hub.sign_in(BOB).get(f"{hub.url}/hub/admin").status_code == 403
 
@@ -675,8 +675,8 @@ def test_sign_up_waits_for_the_teacher(hub):
     assert signed_in()
 
 
-def test_no_name_becomes_an_account_of_the_system(hub):
-    """Who is `root` on the hub is nobody in particular on the server."""
+def test_a_participant_named_root_has_no_rights(hub):
+    """On the server, the hub's `root` is an ordinary user."""
     hub.accounts("root")
     root = hub.person("root")
     assert root.system.pw_uid >= 1000
@@ -691,7 +691,7 @@ def test_no_password_is_the_same_everywhere(hub):
             session.get(f"{hub.url}/hub/login")
             hub.post(session, "/hub/login", username=name, password=guess)
             assert session.get(f"{hub.url}/hub/home", allow_redirects=False).status_code == 302
-    # Nor is it in any file: only a hash is kept.
+    # Nor is it in any file: only a hash is stored.
     password = hub.passwords[TEACHER].encode()
     assert len(set(password)) > 5
     for path in [*STATE.iterdir(), *(PREFIX / "etc").iterdir(), hub.log]:
@@ -699,10 +699,9 @@ def test_no_password_is_the_same_everywhere(hub):
             assert password not in path.read_bytes(), path
 
 
-def test_twenty_at_once_are_twenty_accounts(hub):
-    """Names and passwords as a teacher hands them out; none is like another."""
+def test_a_class_file_creates_accounts_with_different_passwords(hub):
     names = [f"test-class{i:02}" for i in range(20)]
-    file = hub.given.parent / "class.txt"
+    file = hub.handed_out.parent / "class.txt"
     file.write_text("\n".join(names))
     hub.accounts(f"@{file}")
     passwords = {hub.passwords[name] for name in names}
@@ -715,7 +714,7 @@ def test_twenty_at_once_are_twenty_accounts(hub):
 def test_installing_again_keeps_settings_and_accounts(hub, ada):
     settings = (PREFIX / "etc" / "hub.toml").read_text()
     secrets = (STATE / "secrets.env").read_text()
-    said = run(
+    output = run(
         DEPLOY / "install.sh",
         "--prefix",
         PREFIX,
@@ -723,7 +722,7 @@ def test_installing_again_keeps_settings_and_accounts(hub, ada):
     )
     assert (PREFIX / "etc" / "hub.toml").read_text() == settings
     assert (STATE / "secrets.env").read_text() == secrets
-    assert "password" not in said
+    assert "password" not in output
     assert hub.sign_in(ADA).get(f"{hub.url}/hub/home", allow_redirects=False).status_code == 200
     assert ada.session.get(f"{ada.url}/api/contents").ok
 
