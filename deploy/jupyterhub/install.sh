@@ -53,7 +53,7 @@ for need in git:git node:nodejs npm:npm; do
 done
 [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
 [ -z "$domain" ] || command -v caddy >/dev/null || missing+=(caddy)
-{ python=$(find_python 2>/dev/null) && "$python" -c 'import ensurepip, venv' 2>/dev/null; } ||
+[ -n "${PYTHON:-}" ] || { python=$(find_python 2>/dev/null) && "$python" -c 'import ensurepip, venv' 2>/dev/null; } ||
   missing+=(python3 python3-venv)
 [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
 [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 18 ] || fail "the proxy needs Node.js 18 or newer"

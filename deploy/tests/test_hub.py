@@ -27,6 +27,8 @@ import requests
 import websocket
 from toc import ROOT
 
+from spikes_hub.server import KERNEL_ENVIRONMENT
+
 pytestmark = pytest.mark.hub
 
 DEPLOY = ROOT / "deploy" / "jupyterhub"
@@ -499,6 +501,11 @@ def test_a_kernel_out_of_memory_gets_advice_and_others_keep_running(ada):
     assert "restart the kernel" not in other.run("raise ValueError('mine')")
 
 
+def test_kernels_have_their_environment(ada):
+    output = ada.kernel().run("import json, os; print(json.dumps(dict(os.environ)))")
+    assert json.loads(output).items() >= KERNEL_ENVIRONMENT.items()
+
+
 def test_a_killed_kernel_is_restarted_and_nothing_else_dies(ada):
     """As by the kernel of Linux when memory runs out: it must choose a kernel, not the server."""
     dying, other = ada.kernel(), ada.kernel()
@@ -748,3 +755,10 @@ def test_the_installer_says_what_is_wrong(tmp_path):
         [DEPLOY / "install.sh", "--prefix", closed / "hub"], capture_output=True, text=True
     )
     assert done.returncode != 0 and "closed to them" in done.stderr
+    done = subprocess.run(
+        [DEPLOY / "install.sh", "--prefix", PREFIX],
+        env=os.environ | {"PYTHON": "/bin/false"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0 and "PYTHON is '/bin/false'" in done.stderr
