@@ -52,14 +52,14 @@ def test_everything_that_the_image_copies_exists_and_is_in_the_build_context():
 
 
 def test_limits_hold_what_was_measured():
-    """The largest chapter fits with a tenth to spare; the guarantee is what one person takes."""
+    """Two of the largest chapters fit, with a tenth to spare; one person takes the guarantee."""
     chapters = json.loads((DEPLOY / "results" / "memory.json").read_text())["peak_mb"]
     *_, crowd = json.loads((DEPLOY / "results" / "load.json").read_text())["rounds"]
     memory = VALUES["singleuser"]["memory"]
     limit, guarantee = (
         float(memory[key].removesuffix("G")) * 1000 for key in ("limit", "guarantee")
     )
-    assert limit > 1.1 * (max(chapters.values()) + crowd["peak_server_mb"])
+    assert limit > 1.1 * (2 * max(chapters.values()) + crowd["peak_server_mb"])
     assert guarantee == pytest.approx(crowd["peak_total_mb"] / crowd["people"], rel=0.25)
 
 
