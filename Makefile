@@ -34,7 +34,7 @@ export MALLOC_ARENA_MAX ?= 2
 export OPENBLAS_NUM_THREADS ?= 1
 export PYTHONWARNINGS ?= ignore:Error reading persistent compilation cache,ignore:Error writing persistent compilation cache
 
-.PHONY: editions help book serve test test-chapter test-gpu on-gpu test-recorded test-recovery test-install test-site test-hub test-slurm linkcheck site-zip pdf cheat-sheet notebooks new-chapter data check bench bench-site bench-hub lint format lock clean
+.PHONY: editions help book serve test test-chapter test-gpu on-gpu test-recorded test-recovery test-install test-site test-slurm linkcheck site-zip pdf cheat-sheet notebooks new-chapter data check bench bench-site lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -90,9 +90,6 @@ test-recovery: $(ENV) ## the error bars of the course's fits, over 50 simulated 
 
 test-site: book $(VENV)/.site ## drive a browser over every page of the website (needs Chromium)
 	@$(BIN)/python -m pytest -q -m site tests/test_site.py
-
-test-hub: $(ENV) $(VENV)/.site ## install and start the JupyterHub, with people on it (as root; needs npm and Chromium)
-	@$(BIN)/python -m pytest -q -s -m hub --durations=5 deploy/tests/test_hub.py
 
 test-slurm: $(ENV) ## the chapter on many machines through a real SLURM (as root; needs Debian's packages)
 	@$(BIN)/python -m pytest -q -m slurm tests/test_slurm.py
@@ -160,9 +157,6 @@ bench-site: .venv/.bench ## time the build of the website: cold, unchanged, one 
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-bench-hub: $(ENV) ## how long 5, 10 and 20 people wait on a hub on this computer (benchmarks/README.md)
-	@$(BIN)/python deploy/load/load_hub.py --people "$(PEOPLE)" $(OPTIONS)
-
 lint: $(ENV) $(NOTEBOOKS) ## check the style of the code
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
@@ -181,8 +175,7 @@ lock: ## renew requirements.txt and the locks that build on it (needs uv); OPTIO
 	$(LOCKS) $(OPTIONS) -o requirements.txt
 	$(LOCKS) --extra gpu -c requirements.txt -o requirements-gpu.txt
 	$(LOCKED) --group pyproject.toml:site -c requirements.txt -o requirements-site.txt
-	for more in benchmarks deploy/jupyterhub deploy/kubernetes; do \
-	  $(LOCKED) -c requirements.txt $$more/requirements.in -o $$more/requirements.txt || exit 1; done
+	$(LOCKED) -c requirements.txt benchmarks/requirements.in -o benchmarks/requirements.txt
 
 clean: ## remove what was built (not the environment, not the downloaded data)
 	rm -rf _build build

@@ -17,7 +17,6 @@ sys.path.insert(0, str(ROOT / "book"))
 APART = {
     "network": "needs the network: make test-recorded",
     "site": "needs the built site and a browser: make test-site",
-    "hub": "installs and starts a JupyterHub, as root: sudo make test-hub",
     "install": "installs from a package registry: make test-install",
     "slow": "takes minutes: make test-recovery",
     "slurm": "starts a SLURM, as root: sudo make test-slurm",

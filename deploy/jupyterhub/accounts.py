@@ -1,6 +1,6 @@
-"""Make accounts, or give them a new password: ``spikes-accounts [--teacher] NAME ...``.
+"""Create accounts, or give them a new password: ``spikes-accounts [--teacher] NAME ...``.
 
-Prints each name with its password, once: only a hash is kept. Works while the hub runs.
+Prints each name with its password, once: only a hash is stored. Works while the hub runs.
 """
 
 import argparse
@@ -14,11 +14,15 @@ from jupyterhub import orm
 from nativeauthenticator.orm import UserInfo
 
 STATE = Path(__file__).resolve().parents[1] / "state"
-LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that looks like another
+LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # no two that look alike
 
 parser = argparse.ArgumentParser(prog="spikes-accounts", description=__doc__.splitlines()[0])
-parser.add_argument("--teacher", action="store_true", help="may approve, see and stop others")
-parser.add_argument("names", nargs="+", metavar="NAME", help="or @FILE, with a name per line")
+parser.add_argument(
+    "--teacher",
+    action="store_true",
+    help="may approve accounts and stop servers",
+)
+parser.add_argument("names", nargs="+", metavar="NAME", help="or @FILE with one name per line")
 parser.fromfile_prefix_chars = "@"
 chosen = parser.parse_args()
 for name in chosen.names:

@@ -1,14 +1,15 @@
 #!/bin/bash
 # Install the course's JupyterHub on one server with Debian or Ubuntu. As root:
 #
-#   deploy/jupyterhub/install.sh [--course ADDRESS] [--notebooks FOLDER] [--domain NAME]
+#   deploy/jupyterhub/install.sh [--course URL] [--notebooks FOLDER] [--domain NAME]
 #
-# --course     the repository whose branch `notebooks` the chapters' links name
-# --notebooks  hand out this folder (`make notebooks` makes build/site/notebooks) from the
-#              server itself, in the place of that repository: no network is needed then
-# --domain     the server's name in the internet: HTTPS with Caddy
-# --prefix     where to install, in the place of /opt/spikes
+# --course     the repository whose branch `notebooks` the links on the chapters' pages name
+# --notebooks  hand out this folder (`make notebooks` writes build/site/notebooks) from the
+#              server itself instead of that repository: needs no network
+# --domain     the server's host name: HTTPS with Caddy
+# --prefix     where to install, instead of /opt/spikes
 #
+# PYTHON=/path/to/python chooses the Python; without it, the newest one that the course supports.
 # Run it again to update: settings, accounts and everyone's files stay.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -29,36 +30,47 @@ while [ $# -gt 0 ]; do
 done
 
 [ "$(id -u)" = 0 ] || fail "must run as root: sudo $0"
+umask 022
 systemd=no
 [ ! -d /run/systemd/system ] || systemd=yes
 mkdir -p "$prefix"
 prefix=$(cd "$prefix" && pwd)
+as_nobody() { setpriv --reuid=nobody --regid=nogroup --clear-groups "$@" 2>/dev/null; }
+as_nobody test -x "$prefix" ||
+  fail "participants cannot get into $prefix: a folder above it is closed to them. Choose --prefix"
 
-# Debian's packages: only those that are missing.
+apt_install() {
+  command -v apt-get >/dev/null || fail "this is neither Debian nor Ubuntu. Install: $*"
+  say "Debian's packages: $*"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends "$@" >/dev/null
+}
+find_python() { bash "$source/book/find_python.sh" "$prefix/course"; }
+
 missing=()
 for need in git:git node:nodejs npm:npm; do
   command -v "${need%:*}" >/dev/null || missing+=("${need#*:}")
 done
 [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
 [ -z "$domain" ] || command -v caddy >/dev/null || missing+=(caddy)
-python=${PYTHON:-/usr/bin/python3}
-"$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
-if [ ${#missing[@]} -gt 0 ]; then
-  command -v apt-get >/dev/null || fail "this is neither Debian nor Ubuntu. Install: ${missing[*]}"
-  say "Debian's packages: ${missing[*]}"
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends "${missing[@]}" >/dev/null
-fi
-"$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' ||
-  fail "the course needs Python 3.11, 3.12 or 3.13; $python is $("$python" --version)." \
-    "Install one that every user can run, then: PYTHON=/path/to/python $0"
+[ -n "${PYTHON:-}" ] || { python=$(find_python 2>/dev/null) && "$python" -c 'import ensurepip, venv' 2>/dev/null; } ||
+  missing+=(python3 python3-venv)
+[ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
 [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 18 ] || fail "the proxy needs Node.js 18 or newer"
-setpriv --reuid=nobody --regid=nogroup --clear-groups "$python" -c '' ||
-  fail "$python can only be run by root. Participants need one, too: PYTHON=/usr/bin/python3 $0"
-setpriv --reuid=nobody --regid=nogroup --clear-groups test -x "$prefix" ||
-  fail "participants cannot get into $prefix: a folder above it is closed to them. Choose --prefix"
+python=$(find_python) || exit 1
+if ! as_nobody "$python" -c ''; then
+  # Of pyenv or uv, below /root. pyenv's looks for its library where it was built.
+  say "$prefix/python: a copy of $python, which only root can run"
+  rm -rf "$prefix/python"
+  cp -r "$("$python" -c 'import sys; print(sys.base_prefix)')" "$prefix/python"
+  python=$prefix/python/bin/$(basename "$python")
+  if ! as_nobody "$python" -c ''; then
+    command -v patchelf >/dev/null || apt_install patchelf
+    patchelf --set-rpath '$ORIGIN/../lib' "$(readlink -f "$python")"
+  fi
+  as_nobody "$python" -c '' || fail "only root can run $python, also when copied. Choose another: PYTHON=/path/to/python $0"
+fi
 
-umask 022
 pip() { "$prefix/$1/bin/python" -m pip --quiet --disable-pip-version-check "${@:2}"; }
 
 # An environment whose lock did not change is left alone.
@@ -83,7 +95,7 @@ if ! cmp -s "$here/package-lock.json" "$prefix/proxy/package-lock.json"; then
   (cd "$prefix/proxy" && npm ci --silent --no-fund --no-audit)
 fi
 
-# Settings, programs, secrets.
+# Settings, commands, secrets.
 mkdir -p "$prefix/etc" "$prefix/bin"
 install -d -m 700 "$prefix/state"
 cp "$here"/{jupyterhub_config.py,accounts.py,proxy.py,stop.py} "$prefix/etc"
@@ -109,12 +121,12 @@ if [ -n "$notebooks" ]; then
   "$prefix/bin/spikes-notebooks" "$notebooks"
 fi
 if [ -d "$prefix/notebooks.git" ]; then
-  say "chapters come from $prefix/notebooks.git, in the place of $course"
+  say "chapters come from $prefix/notebooks.git instead of $course"
   git config --file "$prefix/etc/gitconfig" safe.directory "$prefix/notebooks.git"
   git config --file "$prefix/etc/gitconfig" "url.$prefix/notebooks.git.insteadOf" "$course"
 fi
 
-# Data: once for all.
+# One copy of the data for everyone.
 say "data, in $prefix/data"
 WORKSHOP_DATA_DIR=$prefix/data "$prefix/course/bin/python" -m workshop_utils fetch
 chmod -R a+rX "$prefix/data"
@@ -142,8 +154,8 @@ fi
 
 echo
 echo "Installed in $prefix. Next:"
-[ "$systemd" = yes ] || say "start the hub: $prefix/bin/spikes-start (there is no systemd here, so only memory per process is limited, not processors)"
+[ "$systemd" = yes ] || say "start the hub: $prefix/bin/spikes-start (without systemd, memory is limited per process, and processors are not)"
 [ -z "${first:-}" ] || say "sign in as '${first%	*}' with the password '${first#*	}' (it is shown once; $prefix/bin/spikes-accounts makes a new one)"
-[ -d "$prefix/cache" ] || say "halve what people wait for in their first chapter: $source/deploy/fill_cache.sh $prefix/course $prefix/cache (some minutes, then restart the hub)"
+[ -d "$prefix/cache" ] || say "halve the waiting time in the first chapter: $source/deploy/fill_cache.sh $prefix/course $prefix/cache (takes some minutes; then restart the hub)"
 case $course in *OWNER/NAME*) say "say where the notebooks are: repeat with --course https://github.com/…" ;; esac
 [ -n "$domain" ] || say "HTTPS: repeat with --domain hub.example.org, or read deploy/jupyterhub/README.md"

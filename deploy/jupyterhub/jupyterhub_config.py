@@ -21,7 +21,7 @@ SYSTEMD = Path("/run/systemd/system").is_dir()
 #: A participant named `root` becomes the system's user `spikes-root`.
 SYSTEM_USER = "spikes-{}"
 
-# The hub and its proxy. Each can be restarted alone; servers and kernels go on.
+# The hub and its proxy. Each can be restarted alone; servers and kernels keep running.
 os.umask(0o077)
 c.JupyterHub.bind_url = SETTINGS["listen"]
 c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{SETTINGS['hub_port']}"
@@ -30,7 +30,7 @@ c.ConfigurableHTTPProxy.should_start = False
 c.JupyterHub.cleanup_servers = False
 c.JupyterHub.db_url = f"sqlite:///{STATE}/jupyterhub.sqlite"
 c.JupyterHub.cookie_secret_file = str(STATE / "cookie_secret")
-c.JupyterHub.concurrent_spawn_limit = 100  # more at once are told to try again
+c.JupyterHub.concurrent_spawn_limit = 100  # beyond that, people are told to try again
 c.JupyterHub.allow_named_servers = False
 
 
@@ -39,7 +39,7 @@ class Accounts(NativeAuthenticator):
     """Accounts that a teacher makes or approves."""
 
     def get_handlers(self, app):
-        # Its page for signing in (1.3.0) fails with JupyterHub 6; that of JupyterHub serves.
+        # Its own sign-in page (1.3.0) fails with JupyterHub 6: use JupyterHub's page.
         return [(path, page) for path, page in super().get_handlers(app) if path != "/login"]
 
 
@@ -49,7 +49,7 @@ if oauth := SETTINGS.get("oauth"):
         c.OAuthenticator[name] = set(value) if isinstance(value, list) else value
 else:
     c.JupyterHub.authenticator_class = Accounts
-    c.Authenticator.allow_all = True  # who has an account that a teacher approved
+    c.Authenticator.allow_all = True  # everyone whose account a teacher approved
     c.NativeAuthenticator.enable_signup = SETTINGS["sign_up"]
     c.NativeAuthenticator.open_signup = False
     c.NativeAuthenticator.minimum_password_length = 10
@@ -66,8 +66,8 @@ c.Authenticator.username_pattern = "[a-z0-9][a-z0-9_-]{0,23}"
 
 # What runs for a participant.
 LIMIT = int(SETTINGS["memory_gb"] * 2**30)
-# What one process may allocate, so that an error says what was too large. The stacks of its
-# threads count, but are hardly used; there are more of them where there are more processors.
+# Limit per process, so that a kernel gets a MemoryError instead of being killed. The stacks of
+# its threads count although they are hardly used, and there is one thread or more per core.
 PER_PROCESS = LIMIT + os.cpu_count() * 32 * 2**20
 c.Spawner.cmd = [str(COURSE / "bin" / "python"), "-m", "spikes_hub.server"]
 c.Spawner.notebook_dir = "~"
@@ -83,32 +83,28 @@ c.Spawner.env_keep = ["LANG"]
 c.Spawner.environment = {
     "PATH": f"{COURSE}/bin:/usr/local/bin:/usr/bin:/bin",
     "LANG": "C.UTF-8",
-    # Kernels' sockets are there, and their names may have 107 letters.
+    # Kernels' sockets are here: the path of a socket has at most 107 characters.
     "JUPYTER_RUNTIME_DIR": lambda spawner: f"{home(spawner)}/.run",
     "GIT_CONFIG_SYSTEM": str(PREFIX / "etc" / "gitconfig"),
     "WORKSHOP_DATA_DIR": str(PREFIX / "data"),
-    # Without the recording on this server, nobody's first cell waits for a download.
+    # If this server could not download the recording, nobody's first cell tries again.
     "WORKSHOP_DATA_SOURCE": (
         "auto" if (PREFIX / "data" / "allen_478498617.nwb").exists() else "simulated"
     ),
-    "MALLOC_ARENA_MAX": "2",  # fewer pools of freed memory
-    "OPENBLAS_NUM_THREADS": "1",  # else everybody's threads wait for everybody's
 }
-# What the chapters compile, if deploy/fill_cache.sh put it there: read by all, written by none
-# (nothing takes so long to compile). Where the folder is missing, JAX would warn.
+# What deploy/fill_cache.sh compiled. JAX would warn about a folder that does not exist.
 CACHE = PREFIX / "cache"
 if (CACHE / "jax").is_dir():
     c.Spawner.environment["JAX_COMPILATION_CACHE_DIR"] = str(CACHE / "jax")
-    c.Spawner.environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "1000000"
 
 
 def home(spawner):
-    """Return the participant's folder."""
+    """Return the participant's home folder."""
     return f"{SETTINGS['homes']}/{SYSTEM_USER.format(spawner.user.name)}"
 
 
 def make_system_user(spawner):
-    """Make the participant's user of this system, with a folder that only they can read."""
+    """Create the participant's system user, with a home folder that only they can read."""
     name = SYSTEM_USER.format(spawner.user.name)
     try:
         pwd.getpwnam(name)
@@ -128,7 +124,7 @@ c.Spawner.pre_spawn_hook = make_system_user
 
 
 class LimitedProcessSpawner(LocalProcessSpawner):
-    """Without systemd: processes of the participant's user, limited one by one."""
+    """Without systemd: processes of the participant's user, each with its own limit."""
 
     def make_preexec_fn(self, name):
         become = set_user_setuid(SYSTEM_USER.format(name))
@@ -152,7 +148,7 @@ if SYSTEMD:
     c.SystemdSpawner.default_shell = "/bin/bash"
     c.SystemdSpawner.isolate_tmp = True
     c.SystemdSpawner.unit_extra_properties = {
-        "OOMPolicy": "continue",  # what takes too much memory dies alone
+        "OOMPolicy": "continue",  # only the process that takes too much memory is killed
         "LimitDATA": str(PER_PROCESS),
         "TasksMax": "1000",
     }
@@ -160,7 +156,7 @@ else:
     c.JupyterHub.spawner_class = LimitedProcessSpawner
 
 
-# Servers that nobody uses are stopped, but not in the middle of a talk.
+# Idle servers are stopped, but not in the middle of a talk.
 WORKSHOP = [tuple(map(datetime.fromisoformat, hours)) for hours in SETTINGS["workshop"]]
 
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Hand out a folder of notebooks (`make notebooks`): spikes-notebooks FOLDER
-# They become a commit on the branch `notebooks` of a repository on this server. Participants
-# get them with their next click on a chapter's link; what they typed stays.
+# Commits them to the branch `notebooks` of a repository on this server. Participants get them
+# with their next click on a chapter's link; what they typed stays.
 set -euo pipefail
 prefix=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 from=${1:?Which folder? Usually build/site/notebooks}

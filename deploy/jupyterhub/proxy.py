@@ -12,7 +12,7 @@ listen = urlsplit(settings["listen"])
 hub = f"http://127.0.0.1:{settings['hub_port']}"
 program = PREFIX / "proxy" / "node_modules" / ".bin" / "configurable-http-proxy"
 if "CONFIGPROXY_AUTH_TOKEN" not in os.environ:
-    sys.exit("CONFIGPROXY_AUTH_TOKEN is not set: without it, anybody could redirect the hub.")
+    sys.exit("CONFIGPROXY_AUTH_TOKEN is not set: anybody could change the proxy's routes.")
 os.execv(
     program,
     [

@@ -1,4 +1,4 @@
-"""End the proxy and every server that the hub started, by the process ids that it noted."""
+"""Stop the proxy and every server that the hub started, by the process ids in its database."""
 
 import json
 import os
@@ -19,5 +19,5 @@ with suppress(FileNotFoundError):
     (STATE / "proxy.pid").unlink()
 for pid in filter(None, pids):
     with suppress(ProcessLookupError, FileNotFoundError):
-        if str(STATE.parent).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():  # still it
+        if str(STATE.parent).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():  # still ours
             os.kill(pid, signal.SIGTERM)

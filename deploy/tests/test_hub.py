@@ -1,8 +1,8 @@
-"""The JupyterHub of deploy/jupyterhub, installed and started for real: `sudo make test-hub`.
+"""The JupyterHub of deploy/jupyterhub, installed and started: `sudo make -C deploy test-hub`.
 
-Install, then people who are users of this system: they click a chapter's link, get updates, fill
-their memory, lose nothing when the hub restarts, and try to get at one another's work. Prints
-how long the first minute took, and on what.
+Participants, who are users of this system, click a chapter's link, get updates, fill their
+memory, keep working while the hub restarts, and try to read one another's work.
+Prints how long each step from the click to the data took.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import pwd
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 import uuid
@@ -24,25 +25,26 @@ import psutil
 import pytest
 import requests
 import websocket
-from faulty_server import unused_port
 from toc import ROOT
 
-pytestmark = [pytest.mark.hub, pytest.mark.xdist_group("hub")]
+from spikes_hub.server import KERNEL_ENVIRONMENT
+
+pytestmark = pytest.mark.hub
 
 DEPLOY = ROOT / "deploy" / "jupyterhub"
-# Participants must get through all folders above it; not every clone lies where they do.
+# Participants must be able to enter every folder above the hub; a clone may be closed to them.
 OPEN = all(folder.stat().st_mode & 0o001 for folder in (ROOT, *ROOT.parents))
 HERE = ROOT / "build" / "hub" if OPEN else Path("/var/tmp/test-hub-installed")
 PREFIX = Path(os.environ.get("HUB_PREFIX", HERE))
 HOMES, STATE = Path("/var/tmp/test-hub"), PREFIX / "state"
-COURSE = "https://example.org/course"  # never asked: the notebooks are on this computer
+COURSE = "https://example.org/course"  # not requested: the notebooks are on this computer
 CHAPTER = "course/participant/fit_glm.ipynb"
 TEACHER, ADA, BOB, EVE = "teacher", "test-ada", "test-bob", "test-eve"
 MEMORY_GB = 1.5
 
 
 class Hub:
-    """The installed hub: its address, its process, everybody's password."""
+    """The installed hub: its URL, its process, everybody's password."""
 
     def __init__(self):
         settings = (PREFIX / "etc" / "hub.toml").read_text()
@@ -76,7 +78,7 @@ class Hub:
             assert self.process.poll() is None, self.log.read_text()[-3000:]
             return answers(f"{self.url}/hub/api/")
 
-        wait_for(ready, f"the hub ({self.log} says more)", 120)
+        wait_for(ready, f"the hub (see {self.log})", 120)
 
     def stop(self):
         """Stop the hub alone."""
@@ -84,19 +86,19 @@ class Hub:
         self.process.wait(60)
 
     def accounts(self, *arguments):
-        """Make accounts with the installed command."""
+        """Create accounts with the installed command."""
         done = run(PREFIX / "bin" / "spikes-accounts", *arguments)
         self.passwords |= dict(line.split("\t") for line in done.splitlines())
 
     def sign_in(self, name, password=None):
-        """Return a session like that of a browser, signed in or not."""
+        """Return a session with a browser's cookies, signed in if the password is right."""
         session = requests.Session()
         session.get(f"{self.url}/hub/login")
         self.post(session, "/hub/login", username=name, password=password or self.passwords[name])
         return session
 
     def post(self, session, path, **data):
-        """Send a form of the hub."""
+        """Submit a form of the hub."""
         data["_xsrf"] = session.cookies.get("_xsrf", path="/hub/")
         return session.post(self.url + path, data=data, allow_redirects=False)
 
@@ -129,8 +131,8 @@ class Person:
     def pull(self):
         """Do what a click on a chapter's link does."""
         query = {"repo": COURSE, "branch": "notebooks", "targetpath": "course"}
-        said = self.session.get(f"{self.url}/git-pull/api", params=query).text
-        assert '"phase": "finished"' in said, said
+        output = self.session.get(f"{self.url}/git-pull/api", params=query).text
+        assert '"phase": "finished"' in output, output
 
     def write(self, notebook):
         """Save a notebook as JupyterLab does."""
@@ -153,7 +155,7 @@ class Person:
         return Kernel(self)
 
     def sh(self, command):
-        """Run a command of the shell as this user of the system; return status and all output."""
+        """Run a shell command as this system user; return exit status and all output."""
         user = f"--reuid={self.system.pw_uid}", f"--regid={self.system.pw_gid}"
         done = subprocess.run(
             ["setpriv", *user, "--clear-groups", "bash", "-c", command],
@@ -167,7 +169,7 @@ class Person:
 
 
 class Kernel:
-    """A kernel, spoken to through the hub's proxy as JupyterLab does."""
+    """A kernel, reached through the hub's proxy as JupyterLab does."""
 
     def __init__(self, person):
         made = person.session.post(f"{person.url}/api/kernels", json={"name": "python3"})
@@ -181,7 +183,7 @@ class Kernel:
         self.pid = int(self.run("import os; print(os.getpid())"))
 
     def send(self, code):
-        """Ask for an execution."""
+        """Send code to execute; return the id of the message."""
         header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "version": "5.3"}
         header |= {"username": "", "session": "test", "date": "2026-01-01T00:00:00Z"}
         content = {"code": code, "silent": False, "store_history": False}
@@ -195,7 +197,7 @@ class Kernel:
         return header["msg_id"]
 
     def read(self, message):
-        """Return what an execution printed, or its error, when it is over."""
+        """Return what an execution printed, or its traceback, when it is done."""
         printed = ""
         while True:
             heard = json.loads(self.socket.recv())
@@ -207,15 +209,22 @@ class Kernel:
                 return printed
 
     def run(self, code):
-        """Execute; return what was printed."""
+        """Execute code; return what it printed."""
         return self.read(self.send(code))
 
 
 def run(*command, **options):
-    """Run a program; return what it prints. If it fails, all that it said is in the error."""
+    """Run a program; return its output. If it fails, the error shows stdout and stderr."""
     done = subprocess.run(command, capture_output=True, text=True, **options)
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout
+
+
+def unused_port():
+    """Return a port of this computer on which nothing listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 def wait_for(condition, what, seconds):
@@ -235,7 +244,7 @@ def answers(url):
 
 
 def alive(process):
-    """Tell whether a process runs; who just ended is not an error."""
+    """Tell whether a process runs; a process that just ended is not an error."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -243,7 +252,7 @@ def alive(process):
 
 
 def remove_people():
-    """End what runs as the people of these tests, then remove their users and files."""
+    """End the processes of the participants of these tests; remove their users and files."""
     for user in pwd.getpwall():
         if not Path(user.pw_dir).is_relative_to(HOMES):
             continue
@@ -259,28 +268,28 @@ def remove_people():
 def hub(tmp_path_factory):
     """Install, start; at the end stop everything that was started and remove everybody."""
     if os.geteuid() != 0:
-        pytest.skip("makes users of this system, and so must be root: sudo make test-hub")
+        pytest.fail("This creates system users. Type: sudo make -C deploy test-hub")
     needed = ("git", "curl", "node", "npm", "useradd", "setpriv")
-    if lacking := [name for name in needed if not shutil.which(name)]:
-        pytest.skip(f"needs {', '.join(lacking)}. Debian: apt install git curl nodejs npm")
+    if missing := [name for name in needed if not shutil.which(name)]:
+        pytest.fail(f"needs {', '.join(missing)}. Debian: apt install git curl nodejs npm")
     if not (ROOT / "build/site/notebooks/participant").exists():
         pytest.fail("There are no notebooks to hand out. Type first: make notebooks")
     remove_people()
     for old in (STATE, PREFIX / "notebooks.git", HOMES, PREFIX / "etc", PREFIX / "hub.log"):
         shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
-    given = tmp_path_factory.mktemp("notebooks")
+    handed_out = tmp_path_factory.mktemp("notebooks")
     for kind in ("participant", "complete"):
-        shutil.copytree(ROOT / "build/site/notebooks" / kind, given / kind)
+        shutil.copytree(ROOT / "build/site/notebooks" / kind, handed_out / kind)
     begin = time.monotonic()
     install = [DEPLOY / "install.sh", "--prefix", PREFIX, "--course", COURSE]
-    said = run(
-        *install, "--notebooks", given, env=os.environ | {"WORKSHOP_DATA_SOURCE": "simulated"}
+    output = run(
+        *install, "--notebooks", handed_out, env=os.environ | {"WORKSHOP_DATA_SOURCE": "simulated"}
     )
     print(f"\ninstalled in {time.monotonic() - begin:.0f} s")
     HOMES.mkdir()
     hub = Hub()
-    hub.said, hub.given = said, given
-    hub.passwords[TEACHER] = re.search("with the password '(.+?)'", said)[1]
+    hub.handed_out = handed_out
+    hub.passwords[TEACHER] = re.search("with the password '(.+?)'", output)[1]
     hub.accounts(ADA, BOB)
     try:
         hub.start()
@@ -291,7 +300,7 @@ def hub(tmp_path_factory):
         subprocess.run([PREFIX / "bin" / "spikes-start", "--stop"], check=True)
         remove_people()
         shutil.rmtree(HOMES)
-        if PREFIX == HERE and not OPEN:  # in build/hub, the next run finds it
+        if PREFIX == HERE and not OPEN:  # build/hub stays: the next run need not install again
             shutil.rmtree(PREFIX)
 
 
@@ -312,7 +321,7 @@ def bob(hub):
 
 @pytest.fixture
 def page(hub):
-    """A page of a browser, on a computer that likes it dark."""
+    """A page of a browser that prefers the dark theme."""
     from make_pdf import find_chromium
     from playwright.sync_api import sync_playwright
 
@@ -358,14 +367,14 @@ def test_one_click_leads_to_the_first_output(hub, page, monkeypatch):
         note(what)
     output = code.nth(2).locator(".jp-OutputArea-output")
     output.first.wait_for()
-    load = f"{os.getloadavg()[0]:.1f} processes at work beside, {os.cpu_count()} processors"
+    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
     print(f"\nFrom the click to the data, in seconds ({load}):")
     for (_, before), (what, after) in pairwise(times):
         print(f"  {after - before:5.1f}  {what}")
     print(f"  {times[-1][1] - times[0][1]:5.1f}  all")
 
     assert "allen_478498617" in output.first.inner_text()
-    # What was set for everyone.
+    # The settings for everyone.
     assert page.locator("body").get_attribute("data-jp-theme-light") == "false"
     assert page.locator("#jp-main-statusbar", has_text="Mem:").count()
     assert page.locator(".jp-toast, .Toastify__toast").count() == 0
@@ -387,7 +396,7 @@ def code_cells(notebook):
 
 
 def test_an_update_keeps_what_was_typed(hub, ada):
-    """The same cell was edited here and there, and others on either side alone."""
+    """Both sides edited one cell, and each side edited others alone."""
     before = json.loads(ada.chapter.read_text())
     mine = json.loads(ada.chapter.read_text())
     code_cells(mine)[1]["source"] = "mine = 'typed'  # both edited this cell"
@@ -398,14 +407,14 @@ def test_an_update_keeps_what_was_typed(hub, ada):
     ada.write(mine)
     (ada.chapter.parent / "notes.txt").write_text("mine")
 
-    path = hub.given / "participant" / ada.chapter.name
+    path = hub.handed_out / "participant" / ada.chapter.name
     theirs = json.loads(path.read_text())
     code_cells(theirs)[1]["source"] = "course = 'corrected'"
     code_cells(theirs)[6]["source"] = "corrected = 'elsewhere'"
     theirs["cells"].append(dict(last, id="their-last-cell", source="course_at_the_end = 4"))
     path.write_text(json.dumps(theirs, indent=1) + "\n")
-    (hub.given / "participant" / "notes.txt").write_text("the course's, new")
-    run(PREFIX / "bin" / "spikes-notebooks", hub.given)
+    (hub.handed_out / "participant" / "notes.txt").write_text("the course's, new")
+    run(PREFIX / "bin" / "spikes-notebooks", hub.handed_out)
     ada.pull()
 
     after = json.loads(ada.chapter.read_text())
@@ -422,7 +431,7 @@ def test_an_update_keeps_what_was_typed(hub, ada):
 
 
 def my_work(ada, **form):
-    """Open the page, or press one of its buttons."""
+    """Open the page, or submit its form."""
     url = f"{ada.url}/my-work"
     if not form:
         return ada.session.get(url)
@@ -436,9 +445,9 @@ def test_begin_a_chapter_again_and_keep_ones_own(hub, ada):
     ada.write(mine)
     typed = ada.chapter.read_bytes()
     assert CHAPTER in my_work(ada).text
-    said = my_work(ada, chapter=CHAPTER)
-    assert said.ok and "is new again" in said.text, said.text
-    assert ada.chapter.read_bytes() == (hub.given / "participant/fit_glm.ipynb").read_bytes()
+    page = my_work(ada, chapter=CHAPTER)
+    assert page.ok and "is new again" in page.text, page.text
+    assert ada.chapter.read_bytes() == (hub.handed_out / "participant/fit_glm.ipynb").read_bytes()
     kept = list(ada.chapter.parent.glob("fit_glm_before_*.ipynb"))
     assert [path.read_bytes() for path in kept] == [typed]
     assert ada.chapter.stat().st_uid == ada.system.pw_uid
@@ -459,7 +468,7 @@ def test_a_failed_reset_loses_nothing(ada):
     assert my_work(ada, chapter=CHAPTER).ok
 
 
-def test_a_reset_reaches_only_chapters(ada):
+def test_only_chapters_can_be_reset(ada):
     for other in ("course/../../.bashrc", "/etc/passwd", "course/participant/none.ipynb", ""):
         assert my_work(ada, chapter=other).status_code in (400, 404)
 
@@ -474,7 +483,7 @@ def test_save_my_work(ada):
     assert not [name for name in archive.namelist() if "/." in name or name.startswith(".")]
 
 
-def test_a_kernel_that_takes_too_much_says_so_and_others_go_on(ada):
+def test_a_kernel_out_of_memory_gets_advice_and_others_keep_running(ada):
     large, other = ada.kernel(), ada.kernel()
     other.run("kept = 41")
     busy = other.send("import time; time.sleep(5); print(kept + 1)")
@@ -484,16 +493,21 @@ def test_a_kernel_that_takes_too_much_says_so_and_others_go_on(ada):
         "import jax; jax.numpy.ones(10**9).block_until_ready()",
         "[bytes(10**8) for _ in range(100)]",
     ):
-        said = large.run(code)
-        assert f"{MEMORY_GB} GB" in said and "restart the kernel" in said, said
+        output = large.run(code)
+        assert f"{MEMORY_GB} GB" in output and "restart the kernel" in output, output
     assert "still here" in large.run("print(mine)")
     assert "42" in other.read(busy)
     assert "restart the kernel" not in other.run("1 / 0")
     assert "restart the kernel" not in other.run("raise ValueError('mine')")
 
 
-def test_a_kernel_that_is_killed_dies_alone(ada):
-    """As by the system when memory is at its end: it chooses a kernel, never the server."""
+def test_kernels_have_their_environment(ada):
+    output = ada.kernel().run("import json, os; print(json.dumps(dict(os.environ)))")
+    assert json.loads(output).items() >= KERNEL_ENVIRONMENT.items()
+
+
+def test_a_killed_kernel_is_restarted_and_nothing_else_dies(ada):
+    """As by the kernel of Linux when memory runs out: it must choose a kernel, not the server."""
     dying, other = ada.kernel(), ada.kernel()
     other.run("kept = 41")
     server = ada.server()
@@ -526,7 +540,7 @@ def test_a_restarted_hub_finds_servers_and_kernels(hub, ada):
 
 
 def test_a_server_is_not_stopped_in_the_middle_of_a_talk():
-    """The rule that the culler asks, with a workshop that is on, and with one that is over."""
+    """The culler's rule, during a workshop and after it."""
     code = f"""
 import re, sys
 from datetime import datetime, timedelta
@@ -548,7 +562,7 @@ assert not stop(None, limit, {{}})
 # Safety
 
 
-def test_nobody_reads_or_writes_what_is_not_theirs(hub, ada, bob):
+def test_nobody_reads_or_writes_files_of_others(hub, ada, bob):
     secrets = [STATE / name for name in ("secrets.env", "jupyterhub.sqlite", "cookie_secret")]
     assert all(path.exists() and path.stat().st_mode & 0o077 == 0 for path in secrets)
     data = next((PREFIX / "data").rglob("*.nwb"))
@@ -573,16 +587,16 @@ def test_nobody_reads_or_writes_what_is_not_theirs(hub, ada, bob):
         f"kill {ada.server().pid}",
         f"ls {ada.home}/.run",
     ):
-        status, said = bob.sh(command)
-        assert status != 0, f"{command}: {said}"
-        assert "denied" in said or "not permitted" in said, f"{command}: {said}"
-    # The same commands work for those who may, so it is not the commands that fail.
+        status, output = bob.sh(command)
+        assert status != 0, f"{command}: {output}"
+        assert "denied" in output or "not permitted" in output, f"{command}: {output}"
+    # The same commands work with the right to do so: it is not the commands that fail.
     assert ada.sh(f"cat {ada.chapter}; ls {ada.home}/.run")[0] == 0
     assert bob.sh(f"cat {data} | head -c 9; ls {shared}/__init__.py")[0] == 0
 
 
 def test_no_secret_is_on_a_command_line(hub, ada, bob):
-    """Everybody may read the command lines of all processes."""
+    """Every user may read the command lines of all processes."""
     lines = bob.sh("cat /proc/[0-9]*/cmdline | tr '\\0' ' '")[1]
     assert "spikes_hub.server" in lines and "configurable-http-proxy" in lines
     proxy = (STATE / "secrets.env").read_text().partition("=")[2].strip()
@@ -593,7 +607,7 @@ def test_no_secret_is_on_a_command_line(hub, ada, bob):
 
 
 def listening(processes):
-    """Return the addresses at which processes listen."""
+    """Return IP address and port of each socket on which processes listen."""
     return {
         (c.laddr.ip, c.laddr.port)
         for process in processes
@@ -602,10 +616,10 @@ def listening(processes):
     }
 
 
-def test_what_listens_is_local_and_asks_who_is_there(hub, ada, bob):
+def test_ports_are_on_this_computer_only_and_need_a_token(hub, ada, bob):
     kernel = ada.kernel()
-    # Whoever may connect to a kernel's sockets hears what it prints: they are files, in a folder
-    # of its own. What is left is ipykernel's way in for output of its children, with a key.
+    # Whoever can connect to a kernel's sockets reads what it prints, so they are files in a
+    # private folder. One port is left, where ipykernel collects its children's output, with a key.
     file = next(ada.home.glob(f".run/kernel-{kernel.id}.json"))
     assert json.loads(file.read_text())["transport"] == "ipc"
     assert len(listening([psutil.Process(kernel.pid)])) <= 1
@@ -631,10 +645,10 @@ def test_what_listens_is_local_and_asks_who_is_there(hub, ada, bob):
         f"{hub.url}/hub/api/users/{ADA}",
     ):
         for header in ("X: y", f"Authorization: {own}", "Authorization: token 0123456789abcdef"):
-            _, said = bob.sh(f"curl -s -o /dev/null -w '%{{http_code}}' -H '{header}' {url}")
-            assert said in ("302", "401", "403", "404"), f"{url} with {header.split()[0]}: {said}"
+            _, status = bob.sh(f"curl -s -o /dev/null -w '%{{http_code}}' -H '{header}' {url}")
+            assert status in ("302", "401", "403", "404"), f"{url}, {header.split()[0]}: {status}"
     assert ada.session.get(f"http://127.0.0.1:{port}/user/{ADA}/api/contents").ok
-    # In the browser, too.
+    # With the cookies of a browser, too.
     assert hub.sign_in(BOB).get(f"{ada.url}/lab").status_code == 403
     assert hub.sign_in(BOB).get(f"{hub.url}/hub/admin").status_code == 403
 
@@ -668,8 +682,8 @@ def test_sign_up_waits_for_the_teacher(hub):
     assert signed_in()
 
 
-def test_no_name_becomes_an_account_of_the_system(hub):
-    """Who is `root` on the hub is nobody in particular on the server."""
+def test_a_participant_named_root_has_no_rights(hub):
+    """On the server, the hub's `root` is an ordinary user."""
     hub.accounts("root")
     root = hub.person("root")
     assert root.system.pw_uid >= 1000
@@ -684,7 +698,7 @@ def test_no_password_is_the_same_everywhere(hub):
             session.get(f"{hub.url}/hub/login")
             hub.post(session, "/hub/login", username=name, password=guess)
             assert session.get(f"{hub.url}/hub/home", allow_redirects=False).status_code == 302
-    # Nor is it in any file: only a hash is kept.
+    # Nor is it in any file: only a hash is stored.
     password = hub.passwords[TEACHER].encode()
     assert len(set(password)) > 5
     for path in [*STATE.iterdir(), *(PREFIX / "etc").iterdir(), hub.log]:
@@ -692,10 +706,9 @@ def test_no_password_is_the_same_everywhere(hub):
             assert password not in path.read_bytes(), path
 
 
-def test_twenty_at_once_are_twenty_accounts(hub):
-    """Names and passwords as a teacher hands them out; none is like another."""
+def test_a_class_file_creates_accounts_with_different_passwords(hub):
     names = [f"test-class{i:02}" for i in range(20)]
-    file = hub.given.parent / "class.txt"
+    file = hub.handed_out.parent / "class.txt"
     file.write_text("\n".join(names))
     hub.accounts(f"@{file}")
     passwords = {hub.passwords[name] for name in names}
@@ -708,7 +721,7 @@ def test_twenty_at_once_are_twenty_accounts(hub):
 def test_installing_again_keeps_settings_and_accounts(hub, ada):
     settings = (PREFIX / "etc" / "hub.toml").read_text()
     secrets = (STATE / "secrets.env").read_text()
-    said = run(
+    output = run(
         DEPLOY / "install.sh",
         "--prefix",
         PREFIX,
@@ -716,7 +729,7 @@ def test_installing_again_keeps_settings_and_accounts(hub, ada):
     )
     assert (PREFIX / "etc" / "hub.toml").read_text() == settings
     assert (STATE / "secrets.env").read_text() == secrets
-    assert "password" not in said
+    assert "password" not in output
     assert hub.sign_in(ADA).get(f"{hub.url}/hub/home", allow_redirects=False).status_code == 200
     assert ada.session.get(f"{ada.url}/api/contents").ok
 
@@ -742,3 +755,10 @@ def test_the_installer_says_what_is_wrong(tmp_path):
         [DEPLOY / "install.sh", "--prefix", closed / "hub"], capture_output=True, text=True
     )
     assert done.returncode != 0 and "closed to them" in done.stderr
+    done = subprocess.run(
+        [DEPLOY / "install.sh", "--prefix", PREFIX],
+        env=os.environ | {"PYTHON": "/bin/false"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0 and "PYTHON is '/bin/false'" in done.stderr

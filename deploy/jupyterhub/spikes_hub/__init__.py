@@ -1,4 +1,4 @@
-"""What the hub adds to a participant's server: the page `my-work`; what memory errors mean."""
+"""What the hub adds to a participant's server: the page `my-work`; advice on memory errors."""
 
 
 def _jupyter_server_extension_points():

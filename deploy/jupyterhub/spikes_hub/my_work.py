@@ -20,7 +20,7 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>My work</t
 <style>body {{ font: 1rem/1.5 system-ui; max-width: 40rem; margin: 2rem auto; padding: 0 1rem;
   color-scheme: light dark }} td {{ padding: .15rem 1rem .15rem 0 }}</style>
 <h1>My work</h1>
-{said}
+{message}
 <p><a href="my-work/zip" download>Save my work as a zip</a>: all files in your folder.
 Save the notebooks that are open first.</p>
 <h2>Begin a chapter again</h2>
@@ -31,7 +31,7 @@ notebook before.</p>
 
 
 def git(folder, *arguments):
-    """Return what git prints, as bytes."""
+    """Return git's output, as bytes."""
     return subprocess.run(
         ["git", *arguments], cwd=folder, check=True, capture_output=True, timeout=60
     ).stdout
@@ -39,20 +39,20 @@ def git(folder, *arguments):
 
 def chapters(home):
     """Return the participants' notebooks of the courses that were opened in `home`."""
-    found = []
+    names = []
     for folder in sorted(path.parent for path in home.glob("*/.git")):
-        names = git(folder, "ls-tree", "-r", "-z", "--name-only", BRANCH, "participant/")
-        found += [f"{folder.name}/{name}" for name in names.decode().split("\0") if name]
-    return found
+        listed = git(folder, "ls-tree", "-r", "-z", "--name-only", BRANCH, "participant/")
+        names += [f"{folder.name}/{name}" for name in listed.decode().split("\0") if name]
+    return names
 
 
 def begin_again(home, chapter):
-    """Put the course's version of `chapter` into its place; return where the old one is now.
+    """Replace `chapter` by the course's version; return the path of the copy of the old one.
 
-    The old one is copied before anything is written, and replaced in one step.
+    The old one is copied before anything is written, and replaced atomically.
     """
     repository, _, inside = chapter.partition("/")
-    try:  # the newest, if it can be had
+    try:  # the newest version, if the repository can be reached
         git(home / repository, "fetch", "--quiet")
     except (subprocess.SubprocessError, OSError):
         pass
@@ -87,14 +87,14 @@ class MyWork(JupyterHandler):
     def home(self):
         return Path(self.settings["server_root_dir"]).expanduser()
 
-    def show(self, said=""):
+    def show(self, message=""):
         rows = "".join(
             f'<tr><td>{escape(chapter)}<td><button name="chapter" value="{escape(chapter)}">'
             "Begin again</button>"
             for chapter in chapters(self.home)
         )
         xsrf = self.xsrf_form_html()
-        self.finish(PAGE.format(said=said, chapters=rows or "None yet.", xsrf=xsrf))
+        self.finish(PAGE.format(message=message, chapters=rows or "None yet.", xsrf=xsrf))
 
     @web.authenticated
     def get(self):
@@ -106,11 +106,11 @@ class MyWork(JupyterHandler):
         if chapter not in chapters(self.home):
             raise web.HTTPError(404, f"{chapter} is not a chapter of the course.")
         kept = await asyncio.to_thread(begin_again, self.home, chapter)
-        said = f'<p role="status"><a href="lab/tree/{escape(chapter)}?reset">{escape(chapter)}</a>'
-        said += " is new again."
+        link = f'<a href="lab/tree/{escape(chapter)}?reset">{escape(chapter)}</a>'
+        message = f'<p role="status">{link} is new again.'
         if kept:
-            said += f" Your version is now <code>{escape(kept.name)}</code>, in the same folder."
-        self.show(said + "</p>")
+            message += f" Your version is now beside it: <code>{escape(kept.name)}</code>."
+        self.show(message + "</p>")
 
 
 class Zip(JupyterHandler):
