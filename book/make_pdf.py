@@ -13,6 +13,7 @@ from playwright.sync_api import sync_playwright
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import ArrayObject, Fit, NameObject
 from toc import ROOT, pages
+from yaml import safe_load
 
 SITE = ROOT / "_build" / "html"
 PAPER = {
@@ -34,20 +35,18 @@ def find_chromium():
     return program
 
 
-def print_pages(folder, slugs):
-    """Print each page, or those named, into files of their own; return (address, title, file)."""
+def print_pages(folder, sources):
+    """Print each page into a file of its own; return (URL, title, file) of each."""
     printed = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=find_chromium(), args=["--no-sandbox"]
         )
         tab = browser.new_page(color_scheme="light")
-        for source in pages():
-            if slugs and source.stem not in slugs:
-                continue
+        for source in sources:
             path = (SITE / source.relative_to(ROOT)).with_suffix(".html")
             tab.goto(path.as_uri())
-            # An image that was never in view would be missing.
+            # Images that are loaded when they come into view would be missing.
             tab.evaluate(
                 """() => Promise.all(Array.from(document.images).map(image => {
                      image.loading = 'eager'; return image.decode().catch(() => {}); }))"""
@@ -63,28 +62,33 @@ def merge(printed, output):
     """Join the files; a link to a page of the book becomes a link within the PDF."""
     writer = PdfWriter()
     first_page = {}
-    for address, title, file in printed:
-        first_page[address] = len(writer.pages)
-        reader = PdfReader(file)
-        writer.append(reader, outline_item=title)
+    for url, title, file in printed:
+        first_page[url] = len(writer.pages)
+        writer.append(PdfReader(file), outline_item=title)
     for page in writer.pages:
         for reference in page.get("/Annots", ()):
-            note = reference.get_object()
-            target = urldefrag(str(note.get("/A", {}).get("/URI", "")))[0]
+            link = reference.get_object()
+            target = urldefrag(str(link.get("/A", {}).get("/URI", "")))[0]
             if target in first_page:
-                del note["/A"]
-                place = writer.pages[first_page[target]].indirect_reference
-                note[NameObject("/Dest")] = ArrayObject([place, NameObject(Fit.fit().fit_type)])
-    writer.add_metadata({"/Title": "From spikes to models"})
+                del link["/A"]
+                page_there = writer.pages[first_page[target]].indirect_reference
+                link[NameObject("/Dest")] = ArrayObject(
+                    [page_there, NameObject(Fit.fit().fit_type)]
+                )
+    config = safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    writer.add_metadata({"/Title": config["title"]})
     output.parent.mkdir(exist_ok=True)
     writer.write(output)
     return len(writer.pages)
 
 
 def main():
-    output = Path(sys.argv[1])
+    output, slugs = Path(sys.argv[1]), sys.argv[2:]
+    sources = [path for path in pages() if not slugs or path.stem in slugs]
+    if unknown := set(slugs) - {path.stem for path in sources}:
+        sys.exit(f"Not in _toc.yml: {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory() as folder:
-        n_pages = merge(print_pages(folder, sys.argv[2:]), output)
+        n_pages = merge(print_pages(folder, sources), output)
     print(f"{output}: {n_pages} pages, {output.stat().st_size / 1e6:.1f} MB")
 
 

@@ -1,7 +1,7 @@
-"""Sphinx extension: the footer says what a build was made of; addresses, where they are known.
+"""Sphinx extension: versions and data of a build in the footer; URLs of the pages, and a sitemap.
 
-`COURSE_URL`, an environment variable, is the address at which the site will be published.
-Without it no page claims to have an address, and no sitemap is written.
+`COURSE_URL`, an environment variable, is the URL at which the site will be published.
+Without it no page states its URL, and no sitemap is written.
 """
 
 import json
@@ -15,20 +15,22 @@ from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from sphinx.errors import ConfigError
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("nemos", "pynapple", "jax", "numpy")
 
 
 def commit():
-    """Return the abbreviated commit of the sources, or nothing outside of a repository."""
+    """Return the abbreviated commit of the sources, or nothing outside a repository."""
     try:
-        said = subprocess.run(
+        result = subprocess.run(
             ["git", "describe", "--always", "--dirty=, changed"],
             cwd=ROOT, capture_output=True, text=True, check=True,
         )  # fmt: skip
     except (OSError, subprocess.CalledProcessError):
         return ""
-    return f" ({said.stdout.strip()})"
+    return f" ({result.stdout.strip()})"
 
 
 def source():
@@ -41,12 +43,12 @@ def source():
 
 
 def footer():
-    """Return what the footer says, as HTML."""
+    """Return the footer as HTML."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    made_of = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     parts = [
         f"Version {project['version']}{commit()}, built on {time.strftime('%Y-%m-%d')} "
-        f"with {made_of}.",
+        f"with {versions}.",
         f"Cortical neuron of this build: {source()}.",
         "Text and figures: CC BY 4.0. Code: BSD 3-Clause.",
     ]
@@ -54,27 +56,27 @@ def footer():
 
 
 def configure(app, config):
-    """Fill in what is known only when the site is built."""
+    """Set the options that are known only when the site is built."""
     config.html_theme_options["extra_footer"] = footer()
     config.myst_substitutions["data_source"] = source()
-    address = os.environ.get("COURSE_URL", "")
-    if address:
-        if urlsplit(address).scheme not in ("http", "https"):
-            raise ValueError(f"COURSE_URL is {address!r}, but must be an http(s) address.")
-        address = address.rstrip("/") + "/"
-        config.html_baseurl = config.ogp_site_url = address
-    config.notfound_urls_prefix = urlsplit(address).path or "/"
+    url = os.environ.get("COURSE_URL", "")
+    if url:
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise ConfigError(f"COURSE_URL is {url!r}, but must be an http(s) URL.")
+        url = url.rstrip("/") + "/"
+        config.html_baseurl = config.ogp_site_url = url
+    config.notfound_urls_prefix = urlsplit(url).path or "/"
 
 
-def leave_out_address(app, pagename, templatename, context, doctree):
-    """Remove what would be said of the address of a page, where it is not known."""
+def remove_url(app, pagename, templatename, context, doctree):
+    """Remove the tag that states the URL of a page where it is not known."""
     if not app.config.html_baseurl:
         tags = context.get("metatags", "")
         context["metatags"] = re.sub(r'<meta property="og:url"[^>]*>\n?', "", tags)
 
 
 def write_sitemap(app, exception):
-    """List the addresses of all pages, for search engines."""
+    """List the URLs of all pages, for search engines."""
     if exception or not app.config.html_baseurl or app.builder.format != "html":
         return
     pages = sorted(app.builder.get_target_uri(name) for name in app.env.found_docs)
@@ -85,6 +87,6 @@ def write_sitemap(app, exception):
 def setup(app):
     """Register with Sphinx."""
     app.connect("config-inited", configure, priority=900)
-    app.connect("html-page-context", leave_out_address, priority=900)
+    app.connect("html-page-context", remove_url, priority=900)
     app.connect("build-finished", write_sitemap)
     return {"parallel_read_safe": True}

@@ -1,7 +1,7 @@
 """Sphinx extension: say at the top of each page which data it was built on.
 
-`fetch_data` and its relatives print what they deliver. The line that a page begins with is
-made from those printed lines, so that it cannot differ from what the chapter worked on.
+`fetch_data` and its relatives print which data they return. The line is made from that output,
+so that it cannot differ from what the chapter loaded.
 """
 
 import re
@@ -19,23 +19,27 @@ def data_in(text):
     return {name: KINDS[kind] for kind, name in PRINTED.findall(text)}
 
 
-def line_about(found, link):
-    """Return the line as HTML, with a link to the page about the data."""
+def line_about(datasets, link):
+    """Return the line as HTML, with a link to the page about the data if there is one."""
     parts = []
-    for kind in sorted(set(found.values())):
-        names = ", ".join(escape(name) for name in found if found[name] == kind)
+    for kind in sorted(set(datasets.values())):
+        names = ", ".join(escape(name) for name in datasets if datasets[name] == kind)
         parts.append(f"<strong>{kind.capitalize()} data</strong>: {names}{MEANS[kind]}.")
-    return f'<p class="data-line">{" ".join(parts)} <a href="{link}">About the data</a>.</p>'
+    if link:
+        parts.append(f'<a href="{link}">About the data</a>.')
+    return f'<p class="data-line">{" ".join(parts)}</p>'
 
 
 def add_line(app, pagename, templatename, context, doctree):
     """Add the line below the title of a page whose code loaded data."""
-    found = {}
+    datasets = {}
     for block in doctree.findall(nodes.literal_block) if doctree else ():
         if "output" in block["classes"]:
-            found.update(data_in(block.astext()))
-    if found:
-        line = line_about(found, context["pathto"]("content/datasets"))
+            datasets.update(data_in(block.astext()))
+    if datasets:
+        page = "content/datasets"
+        link = context["pathto"](page) if page in app.env.found_docs else ""
+        line = line_about(datasets, link)
         context["body"] = context["body"].replace("</h1>", f"</h1>\n{line}", 1)
 
 
