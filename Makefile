@@ -13,9 +13,6 @@ else
 BIN := $(VENV)/bin
 endif
 ENV := $(VENV)/.installed
-# What `make bench` measures: sizes of fits (1000000x100 takes minutes more), and chapters.
-SIZES ?= 28020x8,28020x200,1000000x8
-CHAPTERS ?= fit_glm add_history compare_models
 WHEEL := build/site/workshop_utils-$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)-py3-none-any.whl
 NOTEBOOKS := $(patsubst content/%.md,build/notebooks/%.ipynb,$(shell grep -l '{code-cell}' content/*.md))
 # Wider code would have to be scrolled sideways on the website. The notebooks are in .gitignore.
@@ -34,7 +31,7 @@ export MALLOC_ARENA_MAX ?= 2
 export OPENBLAS_NUM_THREADS ?= 1
 export PYTHONWARNINGS ?= ignore:Error reading persistent compilation cache,ignore:Error writing persistent compilation cache
 
-.PHONY: editions help book serve test test-chapter test-gpu on-gpu test-recorded test-recovery test-install test-site test-slurm linkcheck site-zip pdf cheat-sheet notebooks new-chapter data check bench bench-site lint format lock clean
+.PHONY: editions help book serve test test-chapter  test-recorded  test-install test-site test-slurm linkcheck site-zip pdf cheat-sheet notebooks new-chapter data check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -74,19 +71,8 @@ test-chapter: $(ENV) ## one chapter: make test-chapter SLUG=fit_glm
 test-recorded: $(ENV) ## compare the course's numbers with the real recording (needs the network)
 	@$(BIN)/python -m pytest -m network tests
 
-test-gpu: ## every chapter on an NVIDIA GPU and on the CPU: the same numbers? (Linux, some minutes)
-	@command -v nvidia-smi >/dev/null || { echo "No NVIDIA driver here (nvidia-smi is missing): run this on a Linux \
-computer with an NVIDIA card."; exit 1; }
-	@$(MAKE) --no-print-directory VENV=.venv-gpu REQUIREMENTS=requirements-gpu.txt on-gpu
-
-on-gpu: $(ENV)
-	@$(BIN)/python -m pytest -m gpu tests/test_gpu.py
-
 test-install: $(ENV) $(WHEEL) ## run a downloaded notebook in an empty environment (needs a package registry)
 	@$(BIN)/python -m pytest -q -m install --durations=2 tests/test_install.py
-
-test-recovery: $(ENV) ## the error bars of the course's fits, over 50 simulated neurons (some minutes)
-	@$(BIN)/python -m pytest -m slow tests/test_recovery.py
 
 test-site: book $(VENV)/.site ## drive a browser over every page of the website (needs Chromium)
 	@$(BIN)/python -m pytest -q -m site tests/test_site.py
@@ -143,20 +129,6 @@ data: $(ENV) ## download the recording, or say why it is simulated
 check: $(ENV) ## am I ready? Python, packages, JAX, data, memory
 	@$(BIN)/python -m workshop_utils check
 
-bench: .venv/.bench ## time chapters, fits, features and streaming (some ten minutes); SIZES=, CHAPTERS=
-	@$(BIN)/python benchmarks/streaming.py
-	@$(BIN)/python benchmarks/hashing.py
-	@$(BIN)/python benchmarks/features.py
-	@$(BIN)/python benchmarks/chapters.py $(CHAPTERS)
-	@$(BIN)/python benchmarks/fits.py --sizes $(SIZES)
-
-bench-site: .venv/.bench ## time the build of the website: cold, unchanged, one chapter changed (minutes)
-	@$(BIN)/python benchmarks/build_site.py
-
-.venv/.bench: benchmarks/requirements.txt $(ENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	@touch $@
-
 lint: $(ENV) $(NOTEBOOKS) ## check the style of the code
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
@@ -175,7 +147,6 @@ lock: ## renew requirements.txt and the locks that build on it (needs uv); OPTIO
 	$(LOCKS) $(OPTIONS) -o requirements.txt
 	$(LOCKS) --extra gpu -c requirements.txt -o requirements-gpu.txt
 	$(LOCKED) --group pyproject.toml:site -c requirements.txt -o requirements-site.txt
-	$(LOCKED) -c requirements.txt benchmarks/requirements.in -o benchmarks/requirements.txt
 
 clean: ## remove what was built (not the environment, not the downloaded data)
 	rm -rf _build build

@@ -16,7 +16,7 @@ import matplotlib as mpl
 import pynapple as nap
 
 from workshop_utils import fetch_data, stream_data
-from workshop_utils.download import download
+from workshop_utils.data.http import download
 
 DELAY_S = 0.040
 BYTES_PER_S = 50e6 / 8

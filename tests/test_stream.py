@@ -150,7 +150,10 @@ LATER = {
     ),
     "503": (lambda c: status(503, Retry_After=0), "503"),
     "stalls": (lambda c: lambda h, start: sleep(2), "no response in time"),
-    "closed without an answer": (lambda c: lambda h, start: None, "no connection|no response|connection ended"),
+    "closed without an answer": (
+        lambda c: lambda h, start: None,
+        "no connection|no response|connection ended",
+    ),
 }
 
 

@@ -15,7 +15,7 @@ short_model = models["present current"]
 short_bits = bits["present current"]
 
 # %% ex-spikes-present: is not at its optimum
-short_model = nmo.glm.GLM()
+short_model = nmo.glm.GLM(solver_kwargs={"maxiter": 3})
 short_model.fit(np.column_stack([present, X[:, 8:]]), y.d)
 short_bits = ...
 

@@ -1,7 +1,7 @@
-"""Every chapter on a GPU and on the CPU: the same numbers? (`make test-gpu`)
+"""Every chapter on a GPU and on the CPU: the same numbers? (`make -C benchmarks gpu`)
 
 A chapter is executed twice, in fresh kernels: on the CPU alone, and with the GPU as JAX's
-default. Each fit that it makes is recorded as in test_execution.py, and the weights of both runs
+default. Each fit that it makes is recorded as in tests/tested.py, and the weights of both runs
 are compared. What was found, with times, goes to content/results/gpu.json, which the status
 page and the chapter choose_precision show.
 
@@ -11,6 +11,7 @@ stored then.
 
 import json
 import os
+import pickle
 import platform
 import subprocess
 import sys
@@ -21,10 +22,11 @@ import jupytext
 import nbformat
 import numpy as np
 import pytest
-from execute import GPU_RESULT, gpu_table
-from test_execution import run_chapter, tags
-from toc import chapters
+from nbclient import NotebookClient
+from tested import recorded, tags
+from toc import ROOT, chapters
 
+GPU_RESULT = ROOT / "content" / "results" / "gpu.json"
 PLATFORM = os.environ.get("GPU_PLATFORM", "cuda,cpu")
 #: Largest relative difference of a neuron's weights, in 64 bits.
 SAME = 1e-6
@@ -73,7 +75,14 @@ def timed(path, folder, **environment):
         keep = KEEP_TIMES.format(file=str(folder / "times.json"))
         notebook.cells.append(nbformat.v4.new_code_cell(keep))
     start = time.perf_counter()
-    fits = run_chapter(notebook, path, folder, **environment)
+    file = folder / "fits.pickle"
+    source = os.environ.get("WORKSHOP_DATA_SOURCE", "auto")
+    resources = {"metadata": {"path": str(path.parent)}}
+    client = NotebookClient(
+        recorded(notebook, path, file, source), timeout=300, resources=resources
+    )
+    client.execute(env={**os.environ, **environment})
+    fits = pickle.loads(file.read_bytes()) if file.exists() else []
     return notebook, fits, time.perf_counter() - start
 
 
@@ -91,17 +100,17 @@ def device():
     if kind != "gpu" and PLATFORM != "cpu":
         pytest.skip(
             "JAX finds no GPU here. Under Linux, with an NVIDIA card and its driver, "
-            "`make test-gpu` installs what it needs and runs this"
+            "`make -C benchmarks gpu` installs what it needs and runs this"
         )
     return name
 
 
 @pytest.fixture(scope="module")
-def results(device, request):
+def results(device):
     """What the chapters gave: printed at the end, and stored when all were run on a GPU."""
     packages = ("jax", "jaxlib", "nemos", "numpy")
     found = {
-        "command": "make test-gpu",
+        "command": "make -C benchmarks gpu",
         "date": time.strftime("%Y-%m-%d"),
         "device": device,
         "driver": "none",
@@ -116,7 +125,6 @@ def results(device, request):
         found["driver"] = subprocess.run(query, capture_output=True, text=True).stdout.split()[0]
         if len(found["chapters"]) == len(chapters()):
             GPU_RESULT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    request.config.site_table = gpu_table(found).splitlines()
 
 
 @pytest.mark.gpu
@@ -189,15 +197,3 @@ def test_32_bits_are_noticed():
 def test_what_cannot_be_compared_is_an_error(theirs, message):
     with pytest.raises(AssertionError, match=message):
         compared([a_fit()], theirs, {"fit"})
-
-
-def test_the_status_page_says_what_was_found():
-    assert "not yet" in gpu_table(None)
-    row = {"chapter": "fit_glm", "fits": 9, "cpu_s": 9.0, "gpu_s": 8.0, "difference": 2e-12}
-    found = {
-        "command": "make test-gpu", "date": "2026-01-01", "device": "a card", "driver": "1.2",
-        "processors": 2, "versions": {"jax": "0"}, "chapters": [row],
-    }  # fmt: skip
-    assert "| {doc}`fit_glm` | 9 | 2e-12 | 9.0 | 8.0 |" in gpu_table(found)
-    assert "a card" in gpu_table(found) and "2026-01-01" in gpu_table(found)
-    assert "failed" in gpu_table(found | {"chapters": [row | {"difference": None}]})
