@@ -126,6 +126,8 @@ MISTAKES = {
         FULL,
         r"content/page.md:3: .*images/none.png",
     ),
+    "formula": ("# Page\n\nRate $\\nosuch x$.\n", FULL, r"content/page.md:3: .*nosuch x"),
+    "formula, cut off": ("# Page\n\n$$\nx_\n$$\n", FULL, r"content/page.md:3: .*x_ to MathML"),
     "page": ("# Page\n", FULL + "- file: content/gone\n", r"_toc.yml:6: .*content/gone"),
     "empty": ("# Page\n", "", r"_toc.yml is not a table of contents"),
     "yaml": ("# Page\n", "root: [", r"_toc.yml is not a table of contents"),

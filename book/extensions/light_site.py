@@ -33,7 +33,8 @@ def mathml(node, display="inline"):
         converted, unknown = "", [type(error).__name__]
     if unknown:
         what = ", ".join(unknown)
-        LOGGER.warning("cannot convert %s to MathML: %s", formula, what, location=node)
+        shown = " ".join(formula.split())
+        LOGGER.warning("cannot convert %s to MathML: %s", shown, what, location=node)
     return converted
 
 
