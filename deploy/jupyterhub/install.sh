@@ -59,16 +59,22 @@ done
 [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 18 ] || fail "the proxy needs Node.js 18 or newer"
 python=$(find_python) || exit 1
 if ! as_nobody "$python" -c ''; then
-  # Of pyenv or uv, below /root. pyenv's looks for its library where it was built.
-  say "$prefix/python: a copy of $python, which only root can run"
-  rm -rf "$prefix/python"
-  cp -r "$("$python" -c 'import sys; print(sys.base_prefix)')" "$prefix/python"
-  python=$prefix/python/bin/$(basename "$python")
+  # pyenv's or uv's, below /root. pyenv's loads its library from the path where it was built.
+  read -r version folder < <("$python" -c 'import platform, sys; print(platform.python_version(), sys.base_prefix)')
+  copy=$prefix/python/$version
+  if [ ! -e "$copy" ]; then
+    say "$copy: a copy of $folder, which only root can read"
+    rm -rf "$copy.partial"
+    mkdir -p "$prefix/python"
+    cp -r "$folder" "$copy.partial"
+    mv "$copy.partial" "$copy"
+  fi
+  python=$copy/bin/$(basename "$python")
   if ! as_nobody "$python" -c ''; then
     command -v patchelf >/dev/null || apt_install patchelf
     patchelf --set-rpath '$ORIGIN/../lib' "$(readlink -f "$python")"
   fi
-  as_nobody "$python" -c '' || fail "only root can run $python, also when copied. Choose another: PYTHON=/path/to/python $0"
+  as_nobody "$python" -c '' || fail "only root can run $python. Choose another: PYTHON=/path/to/python $0"
 fi
 
 pip() { "$prefix/$1/bin/python" -m pip --quiet --disable-pip-version-check "${@:2}"; }
