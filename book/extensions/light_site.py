@@ -94,10 +94,12 @@ def density(image):
     return max(image.info.get("dpi", (100,))[0] / 100, 1)
 
 
-def reduce_images(app, exception):
-    """Make the PNG files smaller, once everything is written."""
+def reduce_files(app, exception):
+    """Make the PNG files smaller and remove the icon script, once everything is written."""
     if exception or app.builder.format != "html":
         return
+    for path in Path(app.outdir, "_static", "scripts").glob("fontawesome.js*"):
+        path.unlink()  # no page loads it
     for path in Path(app.outdir, "_images").glob("*.png"):
         with Image.open(path) as image:
             if image.mode != "P":
@@ -110,5 +112,5 @@ def setup(app):
     """Register with Sphinx."""
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
     app.connect("html-page-context", finish_page, priority=900)
-    app.connect("build-finished", reduce_images)
+    app.connect("build-finished", reduce_files)
     return {"parallel_read_safe": True}
