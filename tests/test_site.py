@@ -283,6 +283,7 @@ MARK_ICONS = """kinds => {
     for (const e of document.querySelectorAll("[class*='fa-']"))
         if (!visible(e)) samples.append(e.cloneNode(true), " ");
     const icons = [];
+    for (const e of document.querySelectorAll("body *")) e.scrollTop = 0;
     for (const e of document.querySelectorAll("body *")) {
         if (!visible(e)) continue;
         if (e.matches("button svg, summary svg, svg[class*='fa-']")) e.dataset.icon = "self";
