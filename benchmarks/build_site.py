@@ -1,6 +1,6 @@
 """Time the build of the website: cold, unchanged, and after a change in one chapter.
 
-In a copy of the course, so that nothing here is touched (`make bench-site`; some minutes).
+In a copy of the course, so that nothing here is touched (`make -C benchmarks bench-site`; some minutes).
 """
 
 import os
@@ -40,7 +40,7 @@ def main():
         row["of cold"] = row["seconds"] / rows[0]["seconds"]
     tables = [{"title": "make book", "rows": rows}]
     show(tables)
-    store("site", "make bench-site", tables)
+    store("site", "make -C benchmarks bench-site", tables)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Time whole chapters, from the start of the kernel to the last cell (`make bench`).
+"""Time whole chapters, from the start of the kernel to the last cell (`make -C benchmarks bench`).
 
 Each execution has a fresh kernel; its peak memory is what `book/execute.py` measures for the
 status page. Cold: with an empty folder for JAX's translations; warm: once more with that folder.

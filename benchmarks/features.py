@@ -1,4 +1,4 @@
-"""Time the building of history features, in NeMoS, SciPy and NumPy (`make bench`).
+"""Time the building of history features, in NeMoS, SciPy and NumPy (`make -C benchmarks bench`).
 
 The same eight filters of 200 bins, causal and shifted by one bin, over sweeps of two lengths and
 for populations. All three must give the same numbers. Medians, by pytest-benchmark.

@@ -1,4 +1,4 @@
-"""Time fits of Poisson GLMs to the optimum, in NeMoS and elsewhere (`make bench`).
+"""Time fits of Poisson GLMs to the optimum, in NeMoS and elsewhere (`make -C benchmarks bench`).
 
 Each solver gets a process of its own for each size: the first fit there is the first that a
 reader waits for, translation by JAX included; the repeated one is a new model of the same

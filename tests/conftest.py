@@ -18,9 +18,7 @@ APART = {
     "network": "needs the network: make test-recorded",
     "site": "needs the built site and a browser: make test-site",
     "install": "installs from a package registry: make test-install",
-    "slow": "takes minutes: make test-recovery",
     "slurm": "starts a SLURM, as root: sudo make test-slurm",
-    "gpu": "compares an NVIDIA GPU with the CPU: make test-gpu",
 }
 
 

@@ -72,7 +72,7 @@ def test_the_best_is_that_of_statsmodels():
 
 
 def test_features_are_the_same_everywhere():
-    pytest.importorskip("pytest_benchmark", reason="needs what make bench installs")
+    pytest.importorskip("pytest_benchmark", reason="needs what make -C benchmarks bench installs")
     script = str(BENCHMARKS / "features.py")
     # pytest-benchmark measures nothing where it believes that tests run beside each other
     alone = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_XDIST")}
