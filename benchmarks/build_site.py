@@ -1,6 +1,6 @@
 """Time the build of the website: cold, unchanged, and after a change in one chapter.
 
-In a copy of the course, so that nothing here is touched (`make -C benchmarks bench-site`; some minutes).
+In a copy of the course, so that nothing here is touched (some minutes).
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Time how soon the figure of one sweep is there, streamed or downloaded (`make -C benchmarks bench`).
+"""Time how soon the figure of one sweep is there, streamed or downloaded.
 
 A web server on this computer waits 40 ms before each answer and sends 50 Mbit/s, like a
 fair connection to an archive. The libraries are loaded, and a first figure was drawn, before
