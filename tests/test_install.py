@@ -15,7 +15,7 @@ import editions
 import pytest
 from nbclient import NotebookClient
 from nbformat import v4
-from toc import ROOT, chapters
+from toc import ROOT, handouts, pages
 
 pytestmark = pytest.mark.install
 
@@ -38,7 +38,7 @@ def empty_python(tmp_path, monkeypatch):
 
 @pytest.fixture
 def site():
-    """Address at which the package lies, as on the website."""
+    """URL of the folder with the package, as on the website."""
     handler = partial(SimpleHTTPRequestHandler, directory=ROOT / "build" / "site")
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -51,8 +51,8 @@ def test_a_download_runs_in_an_empty_environment(empty_python, site, tmp_path, m
     monkeypatch.setenv("COURSE_URL", site)
     monkeypatch.setenv("WORKSHOP_DATA_SOURCE", "simulated")
     monkeypatch.setenv("WORKSHOP_DATA_DIR", str(tmp_path / "data"))
-    path = next(path for path in chapters() if path.stem == "measure_tuning")
-    notebook = editions.edition(path, "participant", editions.Book(chapters()))
+    path = next(path for path in handouts() if path.stem == "measure_tuning")
+    notebook = editions.edition(path, "participant", editions.Book(pages(), handouts()))
     for cell in notebook.cells:
         cell.metadata.pop("tags", None)  # "Run All" runs the stubs, too
     notebook.cells.append(v4.new_code_cell(WHERE_FROM))
